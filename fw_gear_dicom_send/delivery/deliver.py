@@ -77,20 +77,21 @@ class Connections(Protocol):
     def recovered_at(self) -> float:
         """Time of the latest first connection after an outage, -inf if there is none."""
 
-    def attempt(self, instance: SOPInstance, history: History, opened_after: float) -> Try:
-        """Try to send an image once, on a connection that was opened after a time."""
-
-    def probe(self, instance: SOPInstance, opened_after: float) -> Reason | Closed | None:
-        """Ask the server for a sign of life, on a connection that was opened after a time.
-
-        Returns the reason if it does not answer, else None.
-        """
-
     def give_up(self, reason: Reason) -> None:
         """Open no more connections."""
 
     def wait(self, seconds: float) -> None:
         """Wait, but stop as soon as the run gives up the server."""
+
+
+class Attempts(Protocol):
+    """Single requests over these connections, each opened after a given time."""
+
+    def attempt(self, instance: SOPInstance, history: History, opened_after: float) -> Try:
+        """Try to send an image once."""
+
+    def probe(self, instance: SOPInstance, opened_after: float) -> Reason | Closed | None:
+        """Ask the server for a sign of life; return the reason if it gives none."""
 
 
 class Delivery:
@@ -101,15 +102,17 @@ class Delivery:
 
     def __init__(
         self,
+        attempts: Attempts,
         connections: Connections,
         number: int,
         budget: RetryBudget,
         policy: RetryPolicy,
     ) -> None:
-        """Use `connections`, at most `number` at a time, until `budget` is spent.
+        """Send by `attempts` over `connections`, at most `number`, until `budget` is spent.
 
         `policy` has the waits while the server is at fault.
         """
+        self._attempts = attempts
         self._connections = connections
         self._budget = budget
         self._policy = policy
@@ -174,7 +177,7 @@ class Delivery:
         may_resend = not trouble.is_server_at_fault
         while True:
             history = History(tries, may_be_stored, is_slow)
-            result = self._connections.attempt(instance, history, lost_at)
+            result = self._attempts.attempt(instance, history, lost_at)
             if isinstance(result, Closed):
                 # The report must show that an image without an answer may be stored.
                 return _unfinished(silence or result.reason, tries, may_be_stored=may_be_stored)
@@ -233,7 +236,7 @@ class Delivery:
         """
         attempts, since = Retry(self._policy), lost_at
         while True:
-            silence = self._connections.probe(instance, since)
+            silence = self._attempts.probe(instance, since)
             if silence is None:
                 return since > lost_at or self._connections.recovered_at > lost_at
             if isinstance(silence, Closed):

@@ -48,8 +48,7 @@ class SenderFacts:
     `max_rate` is the limit of all connections together, in bytes per second, 0 for none.
     `retries` is the number of resent images. `losses` is the number of connections that were lost
     with an image, and `lost_at` the times of the latest losses, on the clock of the retry policy.
-    `given_up` is the reason why the run gave up the server, None if it did not. `sections` describe
-    the connections on the page.
+    `given_up` is the reason why the run gave up the server, None if it did not.
     """
 
     connections: int = 0
@@ -59,7 +58,6 @@ class SenderFacts:
     losses: int = 0
     lost_at: tuple[float, ...] = ()
     given_up: Reason | None = None
-    sections: tuple[Section, ...] = ()
 
 
 class Inquirer(Protocol):
@@ -138,7 +136,10 @@ class Sender(Protocol):
         """Return an inquirer that can list the images of a series."""
 
     def facts(self) -> SenderFacts:
-        """Return the current facts."""
+        """Return the current facts. Progress asks for them several times a second."""
+
+    def sections(self) -> tuple[Section, ...]:
+        """Return sections about the connections, for the page."""
 
     def finish(self) -> None:
         """Let current requests finish, and start no more."""

@@ -24,8 +24,6 @@ log = logging.getLogger(__name__)
 
 Convert = Callable[[SOPInstance, str], SOPInstance | Unreadable | None]
 """Changes the transfer syntax of an image. Returns None for an image that it cannot compress."""
-
-
 MAX_WITHOUT_SPACE = 1000
 """Maximum number of images that fail at first if they find no space when they are compressed."""
 _NO_SPACE = Reason(Kind.NO_SPACE)
@@ -58,24 +56,6 @@ class StoreAttempts:
         self._conversion = conversion
         self._is_dry = is_dry
         self._without_space: set[str] = set()
-
-    @property
-    def closed_reason(self) -> Reason | None:
-        """The reason why there are no more associations, None while there are."""
-        return self._pool.closed_reason
-
-    @property
-    def recovered_at(self) -> float:
-        """Time of the latest first association after an outage, -inf if there is none."""
-        return self._pool.recovered_at
-
-    def give_up(self, reason: Reason) -> None:
-        """Open no more associations."""
-        self._pool.give_up(reason)
-
-    def wait(self, seconds: float) -> None:
-        """Wait, but stop as soon as the run gives up the server."""
-        self._pool.wait(seconds)
 
     def attempt(self, instance: SOPInstance, history: History, opened_after: float) -> Try:
         """Try to send an image once, on an association that was opened after a time."""

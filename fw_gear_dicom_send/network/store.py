@@ -10,6 +10,7 @@ from ..delivery.sender import Finder, Inquirer, SenderFacts, ServerName
 from ..dicom.types import SOPInstance
 from ..options import ConversionMode
 from ..retry import RetryBudget, RetryPolicy
+from ..sections import Section
 from . import preflight
 from .attempts import Convert, StoreAttempts
 from .contexts import Context
@@ -87,7 +88,7 @@ class StorageSCU:
             conversion=conversion,
             is_dry=is_dry,
         )
-        self.health = Delivery(attempts, associations, budget, policy)
+        self.health = Delivery(attempts, self._pool, associations, budget, policy)
 
     def __repr__(self) -> str:
         """Show the state of its pool."""
@@ -160,8 +161,11 @@ class StorageSCU:
             losses=health.losses,
             lost_at=tuple(health.lost_at),
             given_up=None if health.given_up is RUN_ENDED else health.given_up,
-            sections=(contexts_section(self.contexts),),
         )
+
+    def sections(self) -> tuple[Section, ...]:
+        """Return the proposed presentation contexts as a section of the page."""
+        return (contexts_section(self.contexts),)
 
     def finish(self) -> None:
         """Let current requests finish, and start no more."""

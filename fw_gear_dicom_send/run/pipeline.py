@@ -152,7 +152,7 @@ def _report(sending: "_Sending", sink: ReportSink, error: DicomSendError | None)
     is_reported = reports.publish(
         sink,
         rows,
-        facts.sections,
+        sending.sender.sections(),
         verifications,
         losses=facts.lost_at,
         cause=(str(error or "") or given_up) if has_started else "",
