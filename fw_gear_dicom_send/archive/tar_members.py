@@ -144,25 +144,26 @@ def _next_file(stream: TarStream, *, after_damage: bool) -> _File | None:
     extensions = Extensions()
     is_announced = False
     with reading():
-        start = stream.position
+        expected: int | None = stream.position
         while header := stream.next_header(after_damage=after_damage):
-            if stream.position > start + BLOCK_SIZE and not after_damage:
+            if expected is not None and stream.position > expected + BLOCK_SIZE:
                 # They belong to a member whose own header is damaged.
+                stream.is_broken |= is_announced
                 extensions = Extensions()
             after_damage = False
             if header.type in EXTENSIONS:
+                expected = _end_of_data(stream, header.size)
                 after_damage = not _add(extensions, header, stream)
                 is_announced |= header.type != tarfile.XGLTYPE
             elif header.is_file:
                 return _file(header, extensions, stream)
             else:
-                end = _end_of_data(stream, header.data_size)
-                if end is None:
+                expected = _end_of_data(stream, header.data_size)
+                if expected is None:
                     stream.is_broken = True
                 else:
-                    stream.skip_to(end)
+                    stream.skip_to(expected)
                 extensions, is_announced = Extensions(), False
-            start = stream.position
     stream.is_broken |= is_announced
     return None
 

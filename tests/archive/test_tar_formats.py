@@ -167,6 +167,7 @@ def test_damaged_extensions(fuzz: Fuzz, work: Path) -> None:
     @example("pax", [(124, b"77777777777")], True, bytes)
     @example("long name", [(124, b"00000050000")], True, gzip.compress)
     @example("sparse 1.0", [(1024, b"x")], False, bytes)
+    @example("sparse 1.0", [(600, b"\0"), (1433, b"v")], False, bytes)
     @example("old sparse", [(124, b"00000050000")], True, gzip.compress)
     def check(
         kind: str,

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 from pynetdicom.dsutils import encode
+from pynetdicom.pdu import A_ASSOCIATE_RJ
 
 from fw_gear_dicom_send.errors import ConfigError
 from fw_gear_dicom_send.network.commitment_listener import (
@@ -97,10 +98,9 @@ def test_other_ae_titles_are_rejected(
     cause: str,
 ) -> None:
     """The response (PS3.8 9.3.4) and the log name the unknown title."""
-    assoc = connected(listener.port, *titles)
-    assert wait_for(lambda: assoc.is_rejected)
-    assert assoc.acceptor.primitive.result == 1
-    assert assoc.acceptor.primitive.diagnostic == reason
+    rejections: list[A_ASSOCIATE_RJ] = []
+    connected(listener.port, *titles, rejected=rejections.append)
+    assert [(one.result, one.reason_diagnostic) for one in rejections] == [(1, reason)]
     line = f"Port {listener.port}: Association rejected: {cause}"
     assert wait_for(lambda: log_lines(caplog) == [line])
     reported(listener)
