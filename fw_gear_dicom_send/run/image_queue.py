@@ -19,6 +19,7 @@ from ..models import DownloadFailure, FileEntry
 from ..reasons import Kind, Reason, Skipped
 from ..source import ImageSource
 from ..text import quantity
+from .concurrency import AdaptiveLimit
 from .downloads import Downloads, Fetched
 from .image import Image
 from .open_file import OpenFile, not_unpacked
@@ -93,6 +94,7 @@ class ImageQueue:
         self._extended: deque[OpenFile] = deque()
         self._open: dict[FileEntry, OpenFile] = {}
         self._lock = Lock()
+        self._limit = AdaptiveLimit(threads)
         self._may_wait = Semaphore(threads - 1)
         self._remaining_put_offs = max_put_off
         self._formats = ForeignFormats()
@@ -101,12 +103,16 @@ class ImageQueue:
         """Process images on the calling thread; yield their results and the summaries of files."""
         while file := self._next_file():
             is_full = False
-            while not is_full and (member := file.take()) is not None:
-                try:
-                    outcome = self._process_member(file, member)
-                    is_full = outcome is not None and self._puts_off(file, outcome)
-                finally:
-                    file.done()
+            while not is_full:
+                with self._limit.slot():
+                    member = file.take()
+                    if member is None:
+                        break
+                    try:
+                        outcome = self._process_member(file, member)
+                        is_full = outcome is not None and self._puts_off(file, outcome)
+                    finally:
+                        file.done()
                 if outcome and not is_full:
                     yield outcome
             if file.is_over():
@@ -115,6 +121,7 @@ class ImageQueue:
                 # The last thread does not wait. All others leave it the space that there is.
                 self._downloads.wait_for_release()
                 self._may_wait.release()
+        self._limit.wake_all()
 
     def unfinished(self) -> Iterator[ImageResult | FileEnd]:
         """Yield the results of each file that is not done; no thread may be at work."""
