@@ -125,7 +125,8 @@ def test_endless_header(work: Path, start: bytes) -> None:
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert found in ([Image(1, A), CORRUPT_SECOND], [Image(1, A), CORRUPT_SECOND, Image(3, B)])
+    lost = [Image(1, A), CORRUPT_SECOND]
+    assert found in (lost, [*lost, Image(3, B)], [Image(1, A), Image(2, B), BROKEN])
     assert peak < 12 * 1024**2
 
 
