@@ -16,7 +16,7 @@ from ..reasons import Kind, Reason, Skipped
 from ..text import printable, sort_key
 from .formats import is_archive_name
 from .limits import HEAD_SIZE, read_fully
-from .types import BrokenArchive, Member, NestedArchive, RawTask
+from .types import BrokenArchive, FileItem, Member, RawTask
 from .unpack import classify, item_of
 
 _OPTIONAL_FLAGS = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
@@ -64,17 +64,10 @@ def load(descriptor: int) -> tuple[BinaryIO, int]:
     return BytesIO(data), len(data)
 
 
-def _is_regular(entry: os.DirEntry[str]) -> bool:
-    """Return whether a folder lists an entry as a regular file, without a system call."""
+def _is(check: Callable[[], bool]) -> bool:
+    """Return what a folder lists about an entry, without a system call; False if unknown."""
     try:
-        return entry.is_file()
-    except OSError:
-        return False
-
-
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_dir()
+        return check()
     except OSError:  # a link to itself; opening it reports the error
         return False
 
@@ -92,13 +85,13 @@ def folder_tasks(
     Only files whose names `selects` accepts are opened. Files with names of archives are skipped.
     """
     try:
-        found = [entry for entry in os.scandir(folder) if not _is_folder(entry)]
+        found = [entry for entry in os.scandir(folder) if not _is(entry.is_dir)]
     except OSError as exc:
         yield BrokenArchive(Reason(Kind.UNREADABLE_FOLDER, str(exc.strerror)))
         return
     position = _Position()
     for number, entry in enumerate(sorted(found, key=lambda entry: sort_key(entry.name)), start=1):
-        is_separate = is_archive_name(entry.name) and _is_regular(entry)
+        is_separate = is_archive_name(entry.name) and _is(entry.is_file)
         if selects(entry.name) and not is_separate:
             yield partial(_folder_item, entry, number, skips, position)
 
@@ -122,39 +115,24 @@ def _folder_item(
     number: int,
     skips: Callable[[bytes], Skipped | None],
     position: _Position,
-) -> Member | NestedArchive | Unreadable | Skipped | None:
-    """Open a file of a folder, unless it has the name of an archive."""
+) -> FileItem | None:
+    """Open a file of a folder; close it if there is nothing to send."""
+    name = printable(entry.name)
     try:
-        file = open_regular(entry.path, was_regular=_is_regular(entry))
+        file = open_regular(entry.path, was_regular=_is(entry.is_file))
     except OSError as exc:
         if is_archive_name(entry.name):
             return None
-        reason = Reason(Kind.UNOPENED_FILE, str(exc.strerror))
-        return Unreadable(reason, number, printable(entry.name))
+        return Unreadable(Reason(Kind.UNOPENED_FILE, str(exc.strerror)), number, name)
     if file is None:
         return Skipped.SPECIAL
-    if is_archive_name(entry.name):
-        os.close(file)
-        return None
-    return _opened(file, number, printable(entry.name), skips, position)
-
-
-def _opened(
-    file: int,
-    number: int,
-    name: str,
-    skips: Callable[[bytes], Skipped | None],
-    position: _Position,
-) -> Member | NestedArchive | Unreadable | Skipped:
-    """Return the item for an open file; close the file if there is nothing to send."""
+    content = None
     try:
         content, size = load(file)
-    except OSError as exc:
-        return Unreadable(Reason(Kind.UNREADABLE_FILE, str(exc.strerror)), number, name)
-    try:
         head = read_fully(content, HEAD_SIZE)
         content.seek(0)
     except OSError as exc:
-        content.close()
+        if content:
+            content.close()
         return Unreadable(Reason(Kind.UNREADABLE_FILE, str(exc.strerror)), number, name)
     return item_of(classify(head, skips), Member(number, content, name, position.add(size)))

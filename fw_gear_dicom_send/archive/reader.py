@@ -16,15 +16,7 @@ from ..dicom.types import Unreadable
 from ..reasons import Kind, Reason, Skipped
 from .folder import folder_tasks, load, open_regular
 from .formats import TAR, Format, format_of, is_packed_name
-from .limits import (
-    HEAD_SIZE,
-    Budget,
-    CorruptError,
-    Limits,
-    OverBudgetError,
-    read_fully,
-    reading,
-)
+from .limits import HEAD_SIZE, Budget, CorruptError, Limits, OverBudgetError, read_fully, reading
 from .shared_file import SharedFile
 from .tar_members import compressed_items, tar_items
 from .types import (
@@ -43,11 +35,6 @@ from .zip_members import may_be_dicom, zip_tasks
 DEFAULT_LIMITS = Limits()
 
 
-def _any_name(_: str) -> bool:
-    """Accept all names."""
-    return True
-
-
 class Archive:
     """A zip, a tar, a folder or a single DICOM file, which several threads may unpack.
 
@@ -61,7 +48,7 @@ class Archive:
         skips: Callable[[bytes], Skipped | None],
         limits: Limits = DEFAULT_LIMITS,
         *,
-        selects: Callable[[str], bool] = _any_name,
+        selects: Callable[[str], bool] = lambda _: True,
     ) -> None:
         """Open an archive.
 
@@ -84,7 +71,7 @@ class Archive:
         self._is_folder = self.is_listed = path.is_dir()
         self._files = ExitStack()
         descriptor = None if self._is_folder else open_regular(path)
-        self._file = None
+        self._file: BinaryIO | None = None
         if descriptor is not None:
             self._file = self._files.enter_context(open(descriptor, "rb"))
 
@@ -135,11 +122,14 @@ class Archive:
             for item in _archive_items(file, head, form, unpacker, shared):
                 if callable(item):
                     yield partial(self._run, item, unpacker)
-                elif isinstance(item, NestedArchive):
-                    for inner in _nested_items(item, unpacker):
-                        yield _with_position(inner, file.tell())
-                else:
-                    yield _with_position(item, file.tell())
+                    continue
+                found = (
+                    _nested_items(item, unpacker) if isinstance(item, NestedArchive) else (item,)
+                )
+                for inner in found:
+                    yield (
+                        replace(inner, position=file.tell()) if isinstance(inner, Member) else inner
+                    )
 
     def _run(self, task: RawTask, unpacker: Unpacker | None) -> Item | InnerItems | None:
         """Run a task of a file; of a folder, whose archives have no common budget, for None."""
@@ -164,13 +154,8 @@ class Archive:
     def _unpacker(self, file: BinaryIO) -> Unpacker:
         size = file.seek(0, os.SEEK_END)
         file.seek(0)
-        limits = self._limits
-        budget = Budget(max(limits.archive, limits.ratio * size))
-        return Unpacker(self._work, self._skips, limits, budget)
-
-
-def _with_position(item: Item, position: int) -> Item:
-    return replace(item, position=position) if isinstance(item, Member) else item
+        budget = Budget(max(self._limits.archive, self._limits.ratio * size))
+        return Unpacker(self._work, self._skips, self._limits, budget)
 
 
 def _archive_items(

@@ -15,20 +15,14 @@ BLOCK_SIZE = tarfile.BLOCKSIZE
 LONG_NAMES = (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK)
 EXTENSIONS = (*LONG_NAMES, tarfile.XHDTYPE, tarfile.SOLARIS_XHDTYPE, tarfile.XGLTYPE)
 """Types of the headers that extend other headers."""
-_WITHOUT_DATA = (
-    tarfile.LNKTYPE,
-    tarfile.SYMTYPE,
-    tarfile.CHRTYPE,
-    tarfile.BLKTYPE,
-    tarfile.DIRTYPE,
-    tarfile.FIFOTYPE,
-)
+_WITHOUT_DATA = b"123456"
+"""Types of links, devices, folders and FIFOs (POSIX.1 pax, "typeflag")."""
 _RECORD = re.compile(rb"([0-9]{1,20}) ([^=]+)=")
 _SIZE_LIMIT = 8**11
 """First size that a header cannot give in octal digits; a pax record gives it instead."""
 _NUMBER_SIZE = 12
-_FIRST_ENTRIES = slice(386, 482)
-_NEXT_ENTRIES = slice(0, 504)
+FIRST_ENTRIES, NEXT_ENTRIES = slice(386, 482), slice(0, 504)
+"""Entries of an old GNU sparse map, in a header and in a block that follows."""
 
 SparseMap = list[tuple[int, int]]
 """Offset and size of each part of a sparse file that is stored; the rest is zeros."""
@@ -42,11 +36,6 @@ class Header:
     name: str
     size: int
     block: bytes = field(repr=False)
-
-    @property
-    def is_file(self) -> bool:
-        """Whether it is the header of a regular file."""
-        return self.type in tarfile.REGULAR_TYPES
 
     @property
     def data_size(self) -> int:
@@ -87,35 +76,24 @@ class Extensions:
                 self.name = _text(name)
             return
         for key, value in _pax_records(data):
-            if header.type != tarfile.XGLTYPE:
-                self._set(key, value)
-
-    def _set(self, key: bytes, value: bytes) -> None:
-        match key:
-            case b"path" | b"GNU.sparse.name":
-                self.name = _text(value)
-            case b"size":
-                self.size = _decimal(value)
-            case b"GNU.sparse.size" | b"GNU.sparse.realsize":
-                self.real_size = _decimal(value)
-            case b"GNU.sparse.map":
-                self.numbers = [_decimal(number) for number in value.split(b",") if value]
-            case b"GNU.sparse.offset" | b"GNU.sparse.numbytes":
-                self.numbers.append(_decimal(value))
-            case b"GNU.sparse.major" | b"GNU.sparse.minor":
-                self.sparse_version[key] = _decimal(value)
+            match b"" if header.type == tarfile.XGLTYPE else key:
+                case b"path" | b"GNU.sparse.name":
+                    self.name = _text(value)
+                case b"size":
+                    self.size = _decimal(value)
+                case b"GNU.sparse.size" | b"GNU.sparse.realsize":
+                    self.real_size = _decimal(value)
+                case b"GNU.sparse.map":
+                    self.numbers = [_decimal(number) for number in value.split(b",") if value]
+                case b"GNU.sparse.offset" | b"GNU.sparse.numbytes":
+                    self.numbers.append(_decimal(value))
+                case b"GNU.sparse.major" | b"GNU.sparse.minor":
+                    self.sparse_version[key] = _decimal(value)
 
     @property
     def is_sparse(self) -> bool:
         """Whether pax records say that the file is sparse."""
         return bool(self.sparse_version or self.numbers) or self.real_size is not None
-
-    @property
-    def sparse_size(self) -> int:
-        """Size of the sparse file with its holes."""
-        if self.real_size is None:
-            raise ValueError("the size of the sparse file is missing")
-        return self.real_size
 
     @property
     def has_map_in_data(self) -> bool:
@@ -171,9 +149,8 @@ def map_of(numbers: list[int], stored_size: int, real_size: int) -> SparseMap:
     return sparse_map
 
 
-def old_numbers(block: bytes, *, is_first: bool) -> tuple[list[int], bool]:
+def old_numbers(block: bytes, entries: slice = NEXT_ENTRIES) -> tuple[list[int], bool]:
     """Return the numbers in a block of an old GNU sparse map, and whether another block follows."""
-    entries = _FIRST_ENTRIES if is_first else _NEXT_ENTRIES
     fields = block[entries]
     numbers = []
     for start in range(0, len(fields), 2 * _NUMBER_SIZE):
@@ -185,7 +162,7 @@ def old_numbers(block: bytes, *, is_first: bool) -> tuple[list[int], bool]:
 
 def old_real_size(block: bytes) -> int:
     """Return the size of a file from its old GNU sparse header."""
-    start = _FIRST_ENTRIES.stop + 1
+    start = FIRST_ENTRIES.stop + 1
     return _number(block[start : start + _NUMBER_SIZE])
 
 
@@ -202,11 +179,9 @@ def numbers_in_lines(text: bytes, count: int) -> list[int]:
 
 def _number(digits: bytes) -> int:
     """Return a number in octal digits, or in base 256."""
-    number = (
-        int.from_bytes(digits[1:], "big")
-        if digits[0] & 0x80
-        else int(digits.rstrip(b"\0 ") or b"0", 8)
-    )
+    if digits[0] & 0x80:
+        return int.from_bytes(digits[1:], "big")
+    number = int(digits.rstrip(b"\0 ") or b"0", 8)
     if number < 0:
         raise ValueError("negative number")
     return number

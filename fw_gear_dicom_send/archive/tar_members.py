@@ -18,6 +18,7 @@ from .limits import HEAD_SIZE, ByteStream, CorruptError, CountedStream, read_ful
 from .tar_headers import (
     BLOCK_SIZE,
     EXTENSIONS,
+    FIRST_ENTRIES,
     Extensions,
     Header,
     SparseMap,
@@ -28,18 +29,16 @@ from .tar_headers import (
     old_real_size,
 )
 from .tar_stream import TarStream
-from .types import BrokenArchive, Member, NestedArchive
+from .types import BrokenArchive, FileItem
 from .unpack import DeclaredMember, Unpacker
 
 MAX_HEADER_SIZE = 1024**2
 """Limit on the size of an extension header or a sparse map."""
 
-Item = Member | NestedArchive | Unreadable | Skipped
-
 
 def compressed_items(
     file: BinaryIO, codec: Callable[[], Codec], magic: bytes, unpacker: Unpacker
-) -> Iterator[Item | BrokenArchive]:
+) -> Iterator[FileItem | BrokenArchive]:
     """Yield the items of a compressed tar, or the item of a single compressed file."""
     with reading():
         unpacked = DecompressedStream(file, codec, magic, ignore_garbage=True)
@@ -108,7 +107,9 @@ class _SparseContent:
         return data
 
 
-def tar_items(source: ByteStream, unpacker: Unpacker, size: int | None = None) -> Iterator[Item]:
+def tar_items(
+    source: ByteStream, unpacker: Unpacker, size: int | None = None
+) -> Iterator[FileItem]:
     """Yield the items of a tar of `size` bytes, None if unknown; raises CorruptError at damage.
 
     The error comes last if members were found behind the damage.
@@ -155,7 +156,7 @@ def _next_file(stream: TarStream, *, after_damage: bool) -> _File | None:
                 expected = _end_of_data(stream, header.size)
                 after_damage = not _add(extensions, header, stream)
                 is_announced |= header.type != tarfile.XGLTYPE
-            elif header.is_file:
+            elif header.type in tarfile.REGULAR_TYPES:
                 return _file(header, extensions, stream)
             else:
                 expected = _end_of_data(stream, header.data_size)
@@ -205,8 +206,10 @@ def _sparse_file(
         if header.type == tarfile.GNUTYPE_SPARSE:
             numbers, real_size = _old_map(header, stream, blocks), old_real_size(header.block)
             end = _end_of_data(stream, size)
+        elif extensions.real_size is None:
+            raise ValueError("the size of the sparse file is missing")
         else:
-            numbers, real_size = extensions.numbers, extensions.sparse_size
+            numbers, real_size = extensions.numbers, extensions.real_size
             end = _end_of_data(stream, size)
             if extensions.has_map_in_data:
                 numbers = _map_in_data(stream, blocks)
@@ -229,9 +232,9 @@ def _end_of_data(stream: TarStream, size: int) -> int | None:
 
 def _old_map(header: Header, stream: TarStream, blocks: bytearray) -> list[int]:
     """Return the numbers of an old GNU sparse map, and add the blocks behind the header."""
-    numbers, is_extended = old_numbers(header.block, is_first=True)
+    numbers, is_extended = old_numbers(header.block, FIRST_ENTRIES)
     while is_extended:
-        more, is_extended = old_numbers(_map_block(stream, blocks), is_first=False)
+        more, is_extended = old_numbers(_map_block(stream, blocks))
         numbers += more
     return numbers
 

@@ -40,9 +40,11 @@ class BrokenArchive:
     reason: Reason
 
 
+FileItem = Member | NestedArchive | Unreadable | Skipped
+"""An item for a single file, before a nested archive is opened."""
 Item = Member | Unreadable | Skipped | BrokenArchive
 """An item of an archive."""
-RawItem = Item | NestedArchive
+RawItem = FileItem | BrokenArchive
 RawTask = Callable[[], RawItem | None]
 """Unpacks a member; None means that there is nothing to report."""
 

@@ -3,7 +3,7 @@
 import errno
 import zlib
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -14,7 +14,7 @@ from ..dicom.types import Unreadable
 from ..reasons import Kind, Reason, Skipped
 from .formats import format_of
 from .limits import CHUNK_SIZE, HEAD_SIZE, Budget, ByteStream, Limits, reading
-from .types import Member, NestedArchive
+from .types import FileItem, Member, NestedArchive
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -47,9 +47,7 @@ class Unpacker:
     budget: Budget
     is_nested: bool = False
 
-    def from_stream(
-        self, declared: DeclaredMember, head: bytes, source: ByteStream
-    ) -> Member | NestedArchive | Unreadable | Skipped:
+    def from_stream(self, declared: DeclaredMember, head: bytes, source: ByteStream) -> FileItem:
         """Unpack a member whose `head` has already been read, unless it contains no image."""
         found = classify(head, self.skips)
         if isinstance(found, Reason):
@@ -57,30 +55,35 @@ class Unpacker:
         if found and (self.is_nested or found is not Skipped.NESTED):
             return found
         item = self.unpack(declared, head, source)
-        if found is None or isinstance(item, Unreadable):
-            return item
-        return NestedArchive(declared.number, item.content, declared.name)
+        return item_of(found, item) if isinstance(item, Member) else item
 
-    def from_memory(
-        self, declared: DeclaredMember, data: bytes
-    ) -> Member | NestedArchive | Unreadable | Skipped:
+    def from_memory(self, declared: DeclaredMember, data: bytes) -> FileItem:
         """Return a member that was unpacked to memory and checked."""
         self.budget.spend(len(data))
         return self._item(declared, data[:HEAD_SIZE], BytesIO(data))
 
     def from_archive_range(
         self, declared: DeclaredMember, head: bytes, content: BinaryIO
-    ) -> Member | NestedArchive | Unreadable | Skipped:
+    ) -> FileItem:
         """Return a member that is read in place, if its CRC is right; otherwise close it."""
         item = self._item(declared, head, content)
-        if isinstance(item, Member | NestedArchive) and not self._has_crc(content, declared.crc):
-            content.close()
-            return Unreadable(Reason(Kind.CORRUPT_MEMBER), declared.number, declared.name)
+        if not isinstance(item, Member | NestedArchive):
+            return item
+        crc = 0
+        with ExitStack() as stack:
+            stack.callback(content.close)
+            content.seek(0)
+            with reading():
+                while data := content.read(CHUNK_SIZE):
+                    self.budget.spend(len(data))
+                    crc = zlib.crc32(data, crc)
+            if crc != declared.crc:
+                return Unreadable(Reason(Kind.CORRUPT_MEMBER), declared.number, declared.name)
+            content.seek(0)
+            stack.pop_all()
         return item
 
-    def _item(
-        self, declared: DeclaredMember, head: bytes, content: BinaryIO
-    ) -> Member | NestedArchive | Unreadable | Skipped:
+    def _item(self, declared: DeclaredMember, head: bytes, content: BinaryIO) -> FileItem:
         found = classify(head, self.skips)
         if self.is_nested and found is Skipped.NESTED:
             content.close()
@@ -88,40 +91,26 @@ class Unpacker:
         member = Member(declared.number, content, declared.name, declared.position)
         return item_of(found, member)
 
-    def _has_crc(self, content: BinaryIO, crc: int | None) -> bool:
-        """Return whether the content has the CRC, and rewind it."""
-        actual = 0
-        try:
-            content.seek(0)
-            with reading():
-                while data := content.read(CHUNK_SIZE):
-                    self.budget.spend(len(data))
-                    actual = zlib.crc32(data, actual)
-            content.seek(0)
-        except BaseException:
-            content.close()
-            raise
-        return actual == crc
-
     def unpack(
         self, declared: DeclaredMember, head: bytes, source: ByteStream
     ) -> Member | Unreadable:
         """Unpack a member whose `head` has already been read."""
-        max_size = self.limits.member
-        if declared.size is not None and declared.size > max_size:
+        size, max_size = declared.size, self.limits.member
+        if size is not None and size > max_size:
             return Unreadable(Reason(Kind.MEMBER_TOO_LARGE), declared.number, declared.name)
-        is_small = declared.size is not None and declared.size <= MAX_IN_MEMORY
+        is_small = size is not None and size <= MAX_IN_MEMORY
         file: BinaryIO = BytesIO() if is_small else new_temporary_file(self.work)
-        try:
-            problem = copy_member(file, head, source, declared, max_size)
-        except BaseException as exc:
-            discard(file)
-            if isinstance(exc, OSError) and exc.errno in DISK_FULL:
-                return Unreadable(Reason(Kind.NO_SPACE), declared.number, declared.name)
-            raise
-        if problem:
-            discard(file)
-            return Unreadable(Reason(problem), declared.number, declared.name)
+        with ExitStack() as stack:
+            stack.callback(_discard, file)
+            try:
+                problem = _copy(file, head, source, declared, max_size)
+            except OSError as exc:
+                if exc.errno not in DISK_FULL:
+                    raise
+                problem = Kind.NO_SPACE
+            if problem:
+                return Unreadable(Reason(problem), declared.number, declared.name)
+            stack.pop_all()
         return Member(declared.number, file, declared.name, declared.position)
 
 
@@ -133,9 +122,7 @@ def classify(head: bytes, skips: Callable[[bytes], Skipped | None]) -> Skipped |
     return Reason(Kind.UNSUPPORTED_FORMAT, form.name) if form.name else Skipped.NESTED
 
 
-def item_of(
-    found: Skipped | Reason | None, member: Member
-) -> Member | NestedArchive | Unreadable | Skipped:
+def item_of(found: Skipped | Reason | None, member: Member) -> FileItem:
     """Return the item for a file by its classification; close it if there is nothing to send."""
     if found is None:
         return member
@@ -145,7 +132,7 @@ def item_of(
     return Unreadable(found, member.number, member.name) if isinstance(found, Reason) else found
 
 
-def copy_member(
+def _copy(
     file: BinaryIO, head: bytes, source: ByteStream, declared: DeclaredMember, max_size: int
 ) -> Kind | None:
     """Copy a member of at most `max_size` bytes to `file`; return a problem with it, or None."""
@@ -167,7 +154,7 @@ def copy_member(
     return None
 
 
-def discard(file: BinaryIO) -> None:
+def _discard(file: BinaryIO) -> None:
     """Close a temporary file, and ignore the failed flush on a full disk."""
     with suppress(OSError):
         file.close()

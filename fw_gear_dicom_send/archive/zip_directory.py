@@ -6,7 +6,6 @@
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from struct import Struct
 from typing import Any, BinaryIO, NamedTuple
 
@@ -29,8 +28,6 @@ IN_ZIP64 = 0xFFFFFFFF
 
 _ZIP64_EXTRA = 0x0001
 _MAX_COMMENT = (1 << 16) - 1
-_BLOCK = 1 << 18
-"""Bytes of a directory per read, more than the maximum length of a record."""
 _MAX_OFFSET = (1 << 63) - 1
 _MADE_ON_UNIX = 3
 _IS_UTF8 = 0x800
@@ -54,38 +51,36 @@ class ZipEntry(NamedTuple):
 
 
 class _Record(NamedTuple):
-    """A record of a central directory; `size` is in bytes and includes the comment."""
+    """A record of a central directory; the offset is the declared one."""
 
     fields: tuple[Any, ...]
     name: bytes
-    extra: bytes
     size: int
+    packed_size: int
+    offset: int
 
 
-@dataclass(frozen=True)
-class Directory:
-    """Location of a central directory.
-
-    `shift` must be added to its offsets if data precedes the zip. `is_last` means that no data
-    follows the zip. `first` is the lowest offset of a member, None for an empty zip.
-    """
+class Directory(NamedTuple):
+    """Location of a central directory; `shift` is for its offsets, as data may precede the zip."""
 
     start: int
     end: int
     shift: int
-    is_last: bool
-    first: int | None = None
 
 
-def find_directory(file: BinaryIO) -> Directory | None:
-    """Return the location of the central directory, or None if it is missing or damaged."""
+def find_directory(file: BinaryIO, head: bytes) -> Directory | None:
+    """Return the location of the directory; None if missing, damaged or not of the whole file.
+
+    If a zip is truncated after a stored member that is a zip, its last directory is that member's.
+    """
     try:
-        found = _locate(file)
-        offsets = map(_offset, _records(file, found)) if found else iter(())
-        first = min(offsets, default=None)
+        if not (found := _locate(file)):
+            return None
+        first = min((record.offset for record in _records(file, found)), default=None)
     except CorruptError:
         return None
-    return found and replace(found, first=None if first is None else first + found.shift)
+    is_whole = first is not None and first + found.shift == 0
+    return found if is_whole or not head.startswith(LOCAL_HEADER) else None
 
 
 def directory_entries(file: BinaryIO, directory: Directory) -> Iterator[ZipEntry]:
@@ -93,60 +88,31 @@ def directory_entries(file: BinaryIO, directory: Directory) -> Iterator[ZipEntry
 
     Other code may move the position of `file` meanwhile.
     """
-    for record in _records(file, directory):
-        _, system, flags, method, crc, packed, size, _, _, _, attributes, offset = record.fields
-        size, packed, offset = with_zip64(record.extra, size, packed, offset)
+    for fields, name, size, packed, offset in _records(file, directory):
+        _, system, flags, method, crc, *_, attributes, _ = fields
         mode = attributes >> 16 if system == _MADE_ON_UNIX else 0
-        text = decoded_name(record.name, flags)
-        yield ZipEntry(
-            text,
-            flags,
-            method,
-            crc,
-            packed,
-            size,
-            offset + directory.shift,
-            not text.endswith("/") and stat.S_IFMT(mode) in (0, stat.S_IFREG),
-        )
+        text = decoded_name(name, flags)
+        is_regular = not text.endswith("/") and stat.S_IFMT(mode) in (0, stat.S_IFREG)
+        start = offset + directory.shift
+        yield ZipEntry(text, flags, method, crc, packed, size, start, is_regular)
 
 
 def _records(file: BinaryIO, directory: Directory) -> Iterator[_Record]:
-    """Yield the records of a central directory, and read it a block at a time."""
-    position, end = directory.start, directory.end
-    base, block = position, b""
-    while position < end:
-        record = _record_at(block, position - base)
-        if record is None:
-            file.seek(position)
-            base, block = position, file.read(_BLOCK)
-            record = _record_at(block, 0)
-        if record is None or record.fields[0] != DIRECTORY_HEADER:
+    """Yield the records of a central directory."""
+    position = directory.start
+    while position < directory.end:
+        file.seek(position)
+        header = file.read(DIRECTORY_LAYOUT.size)
+        if len(header) < DIRECTORY_LAYOUT.size or not header.startswith(DIRECTORY_HEADER):
             raise CorruptError
-        yield record
-        position += record.size
-
-
-def _record_at(block: bytes, at: int) -> _Record | None:
-    """Return the record at an offset in a block, or None if the block ends too early."""
-    start = at + DIRECTORY_LAYOUT.size
-    if len(block) < start:
-        return None
-    fields = DIRECTORY_LAYOUT.unpack_from(block, at)
-    name_size, extra_size, comment_size = fields[7:10]
-    name_end = start + name_size
-    extra_end = name_end + extra_size
-    if len(block) < extra_end:
-        return None
-    size = DIRECTORY_LAYOUT.size + name_size + extra_size + comment_size
-    return _Record(fields, block[start:name_end], block[name_end:extra_end], size)
-
-
-def _offset(record: _Record) -> int:
-    """Return the offset of a member that its record declares."""
-    offset: int = record.fields[-1]
-    if offset != IN_ZIP64:
-        return offset
-    return with_zip64(record.extra, record.fields[6], record.fields[5], offset)[-1]
+        fields = DIRECTORY_LAYOUT.unpack(header)
+        packed, size, name_size, extra_size, comment_size = fields[5:10]
+        rest = file.read(name_size + extra_size)
+        if len(rest) < name_size + extra_size:
+            raise CorruptError
+        numbers = with_zip64(rest[name_size:], size, packed, fields[-1])
+        yield _Record(fields, rest[:name_size], *numbers)
+        position += len(header) + len(rest) + comment_size
 
 
 def with_zip64(extra: bytes, *values: int) -> tuple[int, ...]:
@@ -174,7 +140,7 @@ def _zip64_numbers(extra: bytes) -> Iterator[int]:
 
 
 def _locate(file: BinaryIO) -> Directory | None:
-    """Find the record at the end of a zip, and return the location of the directory."""
+    """Return the location of the directory, by the record at the end of the file."""
     file_size = file.seek(0, os.SEEK_END)
     tail_start = max(0, file_size - END_LAYOUT.size - _MAX_COMMENT)
     file.seek(tail_start)
@@ -184,12 +150,13 @@ def _locate(file: BinaryIO) -> Directory | None:
         return None
     _, size, offset, comment_size = END_LAYOUT.unpack_from(tail, at)
     end = tail_start + at
-    is_last = end + END_LAYOUT.size + comment_size >= file_size
+    if end + END_LAYOUT.size + comment_size < file_size:
+        return None
     if zip64 := _zip64_end(file, end):
         end, size, offset = zip64
     if end < size:
         return None
-    return Directory(end - size, end, end - size - offset, is_last)
+    return Directory(end - size, end, end - size - offset)
 
 
 def _zip64_end(file: BinaryIO, end: int) -> tuple[int, int, int] | None:

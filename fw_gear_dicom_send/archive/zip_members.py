@@ -32,15 +32,9 @@ from .limits import (
     reading,
 )
 from .shared_file import Section, SharedFile
-from .types import BrokenArchive, Member, NestedArchive, RawTask
+from .types import BrokenArchive, FileItem, RawTask
 from .unpack import DeclaredMember, Unpacker
-from .zip_directory import (
-    LOCAL_HEADER,
-    Directory,
-    ZipEntry,
-    directory_entries,
-    find_directory,
-)
+from .zip_directory import LOCAL_HEADER, ZipEntry, directory_entries, find_directory
 from .zip_recovery import ZipRecovery
 
 ZIP_LOCAL_HEADER = struct.Struct("<4s22xHH")
@@ -82,9 +76,9 @@ def zip_tasks(
     members are found by their own headers.
     """
     with reading():
-        directory = find_directory(file)
+        directory = find_directory(file, head)
     recovery = None
-    if directory and _covers_file(directory, head):
+    if directory:
         entries = directory_entries(file, directory)
     else:
         recovery = ZipRecovery(file)
@@ -98,38 +92,27 @@ def zip_tasks(
         yield BrokenArchive(Reason(Kind.CORRUPT_ARCHIVE if is_zip else Kind.UNKNOWN_TYPE))
 
 
-def _covers_file(directory: Directory, head: bytes) -> bool:
-    """Return whether a directory covers the whole file.
-
-    If a zip is truncated after a stored member that is a zip, it covers that member only.
-    """
-    return directory.is_last and (directory.first == 0 or not head.startswith(LOCAL_HEADER))
-
-
-def _zip_item(
-    file: SharedFile, entry: ZipEntry, number: int, unpacker: Unpacker
-) -> Member | NestedArchive | Unreadable | Skipped:
+def _zip_item(file: SharedFile, entry: ZipEntry, number: int, unpacker: Unpacker) -> FileItem:
     """Unpack a member, with a fast path for a small and intact one."""
     if entry.flags & ZIP_ENCRYPTED or entry.method == ZIP_AES:
         return _unreadable(Reason(Kind.ENCRYPTED_MEMBER), entry, number)
     if entry.method not in (zipfile.ZIP_STORED, zipfile.ZIP_LZMA, *CODECS):
         name = UNSUPPORTED.get(entry.method, f"method {entry.method}")
         return _unreadable(Reason(Kind.UNSUPPORTED_METHOD, name), entry, number)
-    limits = unpacker.limits
     try:
         with reading():
             start = _data_start(file, entry)
             declared = DeclaredMember(
                 number, entry.name, entry.size, entry.crc, start + entry.packed_size
             )
-            is_small = max(entry.size, entry.packed_size) <= min(MAX_IN_MEMORY, limits.member)
+            max_size = min(MAX_IN_MEMORY, unpacker.limits.member)
+            is_small = max(entry.size, entry.packed_size) <= max_size
             data = _whole_content(file, entry, start) if is_small else None
         if data:
             return unpacker.from_memory(declared, data)
-        if not is_small and entry.method == zipfile.ZIP_STORED:
-            item = _in_place(file, entry, start, declared, unpacker)
-            if item:
-                return item
+        is_range = not is_small and entry.method == zipfile.ZIP_STORED
+        if is_range and (item := _in_place(file, entry, start, declared, unpacker)):
+            return item
         return _streamed(file, entry, start, declared, unpacker)
     except CorruptError:
         return _unreadable(Reason(Kind.CORRUPT_MEMBER), entry, number)
@@ -137,7 +120,7 @@ def _zip_item(
 
 def _in_place(
     file: SharedFile, entry: ZipEntry, start: int, declared: DeclaredMember, unpacker: Unpacker
-) -> Member | NestedArchive | Unreadable | Skipped | None:
+) -> FileItem | None:
     """Return a large uncompressed member as a range of its archive, or None if impossible."""
     if entry.size != entry.packed_size or entry.size > unpacker.limits.member:
         return None
@@ -148,7 +131,7 @@ def _in_place(
 
 def _streamed(
     file: SharedFile, entry: ZipEntry, start: int, declared: DeclaredMember, unpacker: Unpacker
-) -> Member | NestedArchive | Unreadable | Skipped:
+) -> FileItem:
     """Unpack a member in chunks; raises CorruptError if its start cannot be read."""
     with reading():
         content = CountedStream(_zip_content(file, entry, start), unpacker.budget)

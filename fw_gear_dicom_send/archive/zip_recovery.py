@@ -46,11 +46,6 @@ _MAX_SEARCHES = 4
 """Maximum number of searches through the whole file for missing ends of members."""
 
 
-class _Member(NamedTuple):
-    entry: ZipEntry
-    end: int
-
-
 class _Descriptor(NamedTuple):
     crc: int
     packed_size: int
@@ -86,8 +81,9 @@ class ZipRecovery:
         position = self._next_header(0, min(self._size, _MAX_JUNK))
         while position is not None and position < self._size:
             if member := self._member(position):
-                yield member.entry
-                last, position = LOCAL_HEADER, member.end
+                entry, position = member
+                yield entry
+                last = LOCAL_HEADER
             elif (end := self._record_end(position)) is not None:
                 last, position = self._read(position, len(END_RECORD)), end
             else:
@@ -105,8 +101,8 @@ class ZipRecovery:
         self._file.seek(start)
         return self._file.read(size)
 
-    def _member(self, start: int) -> _Member | None:
-        """Return the member whose header is at `start`, or None if it is incomplete."""
+    def _member(self, start: int) -> tuple[ZipEntry, int] | None:
+        """Return the member whose header is at `start` and its end, or None if incomplete."""
         header = self._read(start, _LOCAL_LAYOUT.size)
         if not _is_header(header):
             return None
@@ -125,7 +121,7 @@ class ZipRecovery:
             return None
         text = decoded_name(name, flags)
         is_file = not text.endswith("/")
-        return _Member(ZipEntry(text, flags, method, crc, packed, size, start, is_file), end)
+        return ZipEntry(text, flags, method, crc, packed, size, start, is_file), end
 
     def _record_end(self, start: int) -> int | None:
         """Return the end of the directory record at `start`, or None if it is incomplete."""
@@ -193,10 +189,8 @@ class ZipRecovery:
 
     def _next_header(self, start: int, stop: int) -> int | None:
         """Return the offset of the next plausible header of a member, or None."""
-        for match in self._matches(_LOCAL_HEADER, start, stop):
-            if _is_header(match.after):
-                return match.start
-        return None
+        found = self._matches(_LOCAL_HEADER, start, stop)
+        return next((match.start for match in found if _is_header(match.after)), None)
 
     def _matches(self, pattern: re.Pattern[bytes], start: int, stop: int) -> Iterator[_Match]:
         """Yield the matches before `stop`, and the end of the file if that is `stop`."""

@@ -52,39 +52,24 @@ class Conversion:
         None means that the image cannot be compressed, which is not a failure. Raises OSError if
         the disk fails.
         """
+        from .transcode import FrameDecoders, FrameEncoders, compress, convert
+
         is_compression = transfer_syntax_uid in COMPRESSIONS
-        change = self._compressed if is_compression else self._converted
         try:
-            return change(instance, transfer_syntax_uid)
+            with self._lock:
+                if not self._folder:
+                    self._folder = TemporaryDirectory(dir=self._work, ignore_cleanup_errors=True)
+                folder = Path(self._folder.name)
+                if is_compression:
+                    encoders = self._encoders = self._encoders or FrameEncoders(folder)
+                else:
+                    decoders = self._decoders = self._decoders or FrameDecoders(folder)
+            if is_compression:
+                return compress(instance, transfer_syntax_uid, encoders, folder)
+            return convert(instance, transfer_syntax_uid, decoders, folder)
         except OSError as error:
             if is_full(error):
                 return Unreadable(Reason(Kind.NO_SPACE))
             if is_compression:
                 return Unreadable(Reason(Kind.NOT_COMPRESSED, error.strerror or str(error)))
             raise
-
-    def _converted(
-        self, instance: SOPInstance, transfer_syntax_uid: str
-    ) -> SOPInstance | Unreadable:
-        from .transcode import FrameDecoders, convert
-
-        with self._lock:
-            folder = self._temporary_folder()
-            decoders = self._decoders = self._decoders or FrameDecoders(folder)
-        return convert(instance, transfer_syntax_uid, decoders, folder)
-
-    def _compressed(
-        self, instance: SOPInstance, transfer_syntax_uid: str
-    ) -> SOPInstance | Unreadable | None:
-        from .transcode import FrameEncoders, compress
-
-        with self._lock:
-            folder = self._temporary_folder()
-            encoders = self._encoders = self._encoders or FrameEncoders(folder)
-        return compress(instance, transfer_syntax_uid, encoders, folder)
-
-    def _temporary_folder(self) -> Path:
-        """Return the folder, which the first call creates. Raises OSError if that fails."""
-        if not self._folder:
-            self._folder = TemporaryDirectory(dir=self._work, ignore_cleanup_errors=True)
-        return Path(self._folder.name)

@@ -6,6 +6,10 @@ VR and damaged ones need the dictionary.
 
 from ..imports import IMPORTING
 
+# VRs in implicit VR data if the dictionary allows several (PS3.5 A.1): 16-bit words, with a
+# length of 32 bits.
+_CHOICES = {"OB or OW": "OW", "US or OW": "OW", "US or SS or OW": "OW"}
+
 
 def is_known(tag: int) -> bool:
     """Return whether an element is in the dictionary, not counting repeating groups."""
@@ -21,6 +25,17 @@ def vr_of(tag: int) -> str:
         from pydicom.datadict import dictionary_VR
 
     return dictionary_VR(tag)
+
+
+def implicit_vr(tag: int) -> str:
+    """Return the VR of an element in implicit VR; UN for private and unknown ones (PS3.5 6.2.2)."""
+    if tag >> 16 & 1:
+        return "LO" if 0x10 <= tag & 0xFFFF <= 0xFF else "UN"
+    try:
+        vr = vr_of(tag)
+    except KeyError:
+        return "UN"
+    return _CHOICES.get(vr, vr)
 
 
 def description_of(tag: int) -> str:

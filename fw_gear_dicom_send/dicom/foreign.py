@@ -29,13 +29,11 @@ class ForeignFormats:
 
     def name(self, path: Path) -> str:
         """Return the format of a file, empty if unknown."""
-        with self._lock:
-            self._number += 1
-            return self._detected(path) if self._number <= MAX_FILES else ""
-
-    def _detected(self, path: Path) -> str:
         try:
-            with path.open("rb") as file:
+            with self._lock, path.open("rb") as file:
+                self._number += 1
+                if self._number > MAX_FILES:
+                    return ""
                 code = subprocess.run(  # noqa: S603
                     [sys.executable, "-IB", str(_READER), str(os.getpid())],
                     stdin=file,

@@ -1,7 +1,7 @@
 """Headers of encoded elements, read at any position (PS3.5 section 7.1)."""
 
 from struct import Struct
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO, Literal, NamedTuple
 
 UNDEFINED_LENGTH = 0xFFFFFFFF
 ITEM = 0xFFFEE000
@@ -33,12 +33,14 @@ class Encoding(NamedTuple):
     implicit: bool
     little: bool
 
+    @property
+    def order(self) -> Literal["little", "big"]:
+        """Byte order."""
+        return "little" if self.little else "big"
 
-class _Form(NamedTuple):
-    """One reading of an element's header: the offset of the value, and its length."""
 
-    value: int
-    length: int
+_Form = tuple[int, int]
+"""One reading of an element's header: the offset of the value, and its length."""
 
 
 class Layouts(NamedTuple):
@@ -85,6 +87,10 @@ class HeaderReader:
                 self._window = self._window[: max(self._size - start, 0)]
             self._base = start
         return self._window[start - self._base : end - self._base]
+
+    def number(self, start: int, end: int, encoding: Encoding) -> int:
+        """Return the unsigned number from `start` to `end`."""
+        return int.from_bytes(self.bytes_at(start, end), encoding.order)
 
     def find(self, data: bytes, start: int) -> int:
         """Return the offset of `data` within one window from `start`, or -1."""
@@ -166,12 +172,12 @@ class HeaderReader:
         """Return the possible forms of an element's header: likeliest first, implicit last."""
         header = self.bytes_at(start, start + MAX_HEADER)
         value = start + MIN_HEADER
-        short = _Form(value, headers.explicit.unpack_from(header)[3])
-        implicit = _Form(value, headers.implicit.unpack_from(header)[2])
+        short = (value, headers.explicit.unpack_from(header)[3])
+        implicit = (value, headers.implicit.unpack_from(header)[2])
         if len(header) < MAX_HEADER:
             return [short, implicit]
         reserved, length = headers.unknown.unpack(header)[3:]
-        return [*([] if reserved else [_Form(start + MAX_HEADER, length)]), short, implicit]
+        return [*([] if reserved else [(start + MAX_HEADER, length)]), short, implicit]
 
     def _ranks(self, forms: list[_Form], start: int, headers: Layouts, depth: int) -> list[int]:
         """Return how surely each form leads to another element: 0 for no, 2 for certain."""

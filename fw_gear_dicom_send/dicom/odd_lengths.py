@@ -5,11 +5,11 @@ group lengths and offset tables are updated. All other bytes are unchanged.
 """
 
 from bisect import bisect_right
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
-from struct import Struct, calcsize, pack
+from struct import Struct
 
-from .dictionary import is_known, vr_of
+from .dictionary import implicit_vr
 from .elements import (
     ITEM_DELIMITATION,
     MAX_NESTING,
@@ -19,7 +19,7 @@ from .elements import (
     Element,
     ElementReader,
 )
-from .headers import ITEM, SHORT_VRS, UNDEFINED_LENGTH, Encoding, MalformedError
+from .headers import ITEM, SHORT_VRS, TAG_SIZE, UNDEFINED_LENGTH, Encoding, MalformedError
 from .types import Patch, Span
 
 _TEXT_VRS = frozenset(b"AE AS CS DA DS DT IS LO LT PN SH ST TM UC UR UT".split())
@@ -145,7 +145,10 @@ class _Repair:
         if not length or not level.growth or length.end - length.value != _LONG:
             return
         # A wrong group length, which no reader needs, may leave no room for the growth.
-        if self._number(length.end, _LONG, encoding) + level.growth <= UNDEFINED_LENGTH:
+        if (
+            self._reader.number(length.value, length.end, encoding) + level.growth
+            <= UNDEFINED_LENGTH
+        ):
             self._add_to(length.value, _LONG, level.growth, encoding)
 
     def _element(self, element: Element, level: _Level, encoding: Encoding) -> _Step:
@@ -181,8 +184,8 @@ class _Repair:
         if size == _SHORT and end - value == _MAX_SHORT:
             # A value that is too long for its VR gets VR UN (PS3.5 6.2.2).
             head = self._reader.bytes_at(element.start, element.start + 4)
-            order = "<" if encoding.little else ">"
-            self._put(element.start, value, head + b"UN\0\0" + pack(order + "L", _MAX_SHORT + 1))
+            length = (_MAX_SHORT + 1).to_bytes(_LONG, encoding.order)
+            self._put(element.start, value, head + b"UN\0\0" + length)
             return 1 + _LONG, end
         self._add_to(value - size, size, 1, encoding)
         return 1, end
@@ -236,68 +239,55 @@ class _Repair:
             elif length % 2:
                 odd_ends.append(position - first)
         if odd_ends:
-            self._shift(table, "L", odd_ends, encoding)
+
+            def moved(offset: int) -> int:
+                """Add the bytes inserted before a fragment to its offset."""
+                return offset + bisect_right(odd_ends, offset)
+
+            self._change(table, "L", moved, encoding)
             if offsets := level.tables.pop(_OFFSETS, None):
-                self._shift(Span(offsets.value, offsets.end), "Q", odd_ends, encoding)
+                self._change(Span(offsets.value, offsets.end), "Q", moved, encoding)
             if lengths := level.tables.pop(_LENGTHS, None):
                 where = Span(lengths.value, lengths.end)
-                sizes = self._numbers(where, "Q", encoding)
-                self._write(where, "Q", (size + size % 2 for size in sizes), encoding)
+                self._change(where, "Q", lambda size: size + size % 2, encoding)
         return growth, content
 
-    def _shift(self, where: Span, code: str, odd_ends: list[int], encoding: Encoding) -> None:
-        """Increase each offset in a table by the bytes inserted before its fragment."""
-        offsets = self._numbers(where, code, encoding)
-        moved = (offset + bisect_right(odd_ends, offset) for offset in offsets)
-        self._write(where, code, moved, encoding)
-
-    def _numbers(self, where: Span, code: str, encoding: Encoding) -> tuple[int, ...]:
-        """Return the numbers in a table, or none if the table is far too large."""
+    def _change(
+        self, where: Span, code: str, change: Callable[[int], int], encoding: Encoding
+    ) -> None:
+        """Change each number in a table, unless the table is far too large."""
         size = where.end - where.start
-        if size > _MAX_TABLE:
-            return ()
-        layout = Struct(f"{'<' if encoding.little else '>'}{size // calcsize('<' + code)}{code}")
-        return layout.unpack_from(self._reader.bytes_at(where.start, where.end))
-
-    def _write(self, where: Span, code: str, numbers: Iterable[int], encoding: Encoding) -> None:
-        order = "<" if encoding.little else ">"
-        data = b"".join(pack(order + code, number) for number in numbers)
-        self._put(where.start, where.start + len(data), data)
+        if size <= _MAX_TABLE:
+            item = Struct(("<" if encoding.little else ">") + code)
+            table = self._reader.bytes_at(where.start, where.start + size // item.size * item.size)
+            data = b"".join(item.pack(change(number)) for (number,) in item.iter_unpack(table))
+            self._put(where.start, where.start + len(data), data)
 
     def _vr(self, element: Element, encoding: Encoding) -> bytes:
         """Return an element's VR, `UN` if unknown."""
-        if not encoding.implicit:
-            return self._reader.bytes_at(element.start + 4, element.start + 6)
-        tag = element.tag
-        if tag >> 16 & 1:
-            return b"LO" if 0x10 <= tag & 0xFFFF <= 0xFF else b"UN"
-        return vr_of(tag)[:2].encode() if is_known(tag) else b"UN"
+        if encoding.implicit:
+            return implicit_vr(element.tag).encode()
+        return self._reader.bytes_at(element.start + 4, element.start + 6)
 
     def _size_of_length(self, element: Element, vr: bytes, encoding: Encoding) -> int:
         """Return the size of the length field in a header, in bytes."""
         if encoding.implicit or element.value - element.start > _ITEM_HEADER:
             return _LONG
-        length = self._number(element.value, _SHORT, encoding)
+        length = self._reader.number(element.value - _SHORT, element.value, encoding)
         return _SHORT if vr in SHORT_VRS or length == element.end - element.value else _LONG
-
-    def _number(self, end: int, size: int, encoding: Encoding) -> int:
-        """Return the number of `size` bytes that ends at `end`."""
-        data = self._reader.bytes_at(end - size, end)
-        return int.from_bytes(data, "little" if encoding.little else "big")
 
     def _item_header(self, start: int, encoding: Encoding) -> tuple[int, int]:
         tag = self._reader.tag_at(start, encoding)
-        length = self._number(start + _ITEM_HEADER, _LONG, encoding)
+        length = self._reader.number(start + TAG_SIZE, start + _ITEM_HEADER, encoding)
         if tag is None:
             raise MalformedError("a sequence is truncated")
         return tag, length
 
     def _add_to(self, start: int, size: int, growth: int, encoding: Encoding) -> None:
-        number = self._number(start + size, size, encoding) + growth
+        number = self._reader.number(start, start + size, encoding) + growth
         if number >= 1 << 8 * size:
             raise MalformedError("a length has no room for padding")
-        data = number.to_bytes(size, "little" if encoding.little else "big")
-        self._put(start, start + size, data)
+        self._put(start, start + size, number.to_bytes(size, encoding.order))
 
     def _put(self, start: int, end: int, data: bytes) -> None:
         self.patches.append(Patch(start, end, data))

@@ -47,29 +47,24 @@ _TWO_LETTERS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ø": "oe", "�
 
 
 @cache
-def _word_tags() -> frozenset[int]:
-    """Return the elements whose values match word by word: names, ids, addresses."""
+def _tags() -> tuple[frozenset[int], frozenset[int]]:
+    """Return the elements whose values match word by word, and those that match as a whole.
+
+    The first are names, ids and addresses, the others texts and dates.
+    """
     # pydicom takes 0.25 s to import, and few runs have an answer to check.
     with IMPORTING:
         from pydicom.datadict import dictionary_VR, keyword_dict
 
-    names = (tag for tag in keyword_dict.values() if dictionary_VR(tag) == "PN")
-    return frozenset((*names, *map(keyword_dict.__getitem__, _WORD_KEYWORDS)))
-
-
-@cache
-def _text_tags() -> frozenset[int]:
-    """Return other elements with text and dates, whose values match as a whole."""
-    with IMPORTING:
-        from pydicom.datadict import dictionary_VR, keyword_dict
-
-    texts = (tag for tag in keyword_dict.values() if dictionary_VR(tag) in _TEXT_VRS)
-    return frozenset(texts) - _word_tags()
+    vrs = {tag: dictionary_VR(tag) for tag in keyword_dict.values()}
+    names = (tag for tag, vr in vrs.items() if vr == "PN")
+    words = frozenset((*names, *map(keyword_dict.__getitem__, _WORD_KEYWORDS)))
+    return words, frozenset(tag for tag, vr in vrs.items() if vr in _TEXT_VRS) - words
 
 
 def identity_tags() -> frozenset[int]:
     """Return the elements whose values an Identity contains."""
-    return _word_tags() | _text_tags() | {_SPECIFIC_CHARACTER_SET}
+    return frozenset.union(*_tags()) | {_SPECIFIC_CHARACTER_SET}
 
 
 @dataclass(frozen=True)
@@ -88,7 +83,7 @@ class Identity:
     @classmethod
     def of(cls, values: Mapping[int, bytes]) -> Self:
         """Return the Identity of a dataset, from the values of its elements."""
-        words, texts = _word_tags(), _text_tags()
+        words, texts = _tags()
         return cls(
             tuple(value for tag, value in values.items() if tag in words),
             tuple(
@@ -165,13 +160,11 @@ class _Text:
 
     def _has(self, word: str) -> bool:
         if len(word) >= _MIN_PART:
-            return word in self._squeezed or (self._is_cut and self._ends_with_start_of(word))
+            starts = (word[:size] for size in range(_MIN_CUT_PART, len(word)))
+            is_cut = self._is_cut and any(map(self._squeezed.endswith, starts))
+            return is_cut or word in self._squeezed
         apart = r"[\W_]{0,2}".join(map(re.escape, word))
         return bool(re.search(rf"(?<![^\W_]){apart}(?![^\W_])", self._folded))
-
-    def _ends_with_start_of(self, word: str) -> bool:
-        sizes = range(_MIN_CUT_PART, len(word))
-        return any(self._squeezed.endswith(word[:size]) for size in sizes)
 
     def _has_date(self, value: str) -> bool:
         match = _DATE.match(value)
@@ -205,12 +198,9 @@ def _date_forms(year: str, month: str, day: str) -> Iterator[str]:
 def _folded(text: str) -> set[str]:
     """Return a text in lower case without accents, and with two letters for an umlaut."""
     lower = unicodedata.normalize("NFC", text.casefold())
-    return {_without_accents(form) for form in (lower, lower.translate(_TWO_LETTERS))}
-
-
-def _without_accents(text: str) -> str:
-    parts = unicodedata.normalize("NFKD", text.translate(_NO_ACCENT)).casefold()
-    return "".join(char for char in parts if not unicodedata.combining(char))
+    forms = {form.translate(_NO_ACCENT) for form in (lower, lower.translate(_TWO_LETTERS))}
+    parts = (unicodedata.normalize("NFKD", form).casefold() for form in forms)
+    return {"".join(char for char in part if not unicodedata.combining(char)) for part in parts}
 
 
 def _squeezed(text: str) -> str:

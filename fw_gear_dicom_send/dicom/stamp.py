@@ -8,15 +8,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
-from struct import pack
-from typing import BinaryIO, Literal
+from typing import BinaryIO
 
 from ..reasons import OUT_OF_MEMORY, Kind, Reason
 from ..text import quantity
 from .dataset_end import end_of_dataset
 from .deflate import InflatedTooLargeError, InflationError, deflate, inflate
 from .elements import Element, ElementReader, Scan
-from .headers import ITEM, UNDEFINED_LENGTH, Encoding, MalformedError, TruncatedError
+from .headers import ITEM, LAYOUTS, UNDEFINED_LENGTH, Encoding, MalformedError, TruncatedError
 from .integrity import NOTED, check_integrity, check_pixel_data
 from .odd_lengths import odd_length_patches
 from .part10 import DatasetLocation, locate
@@ -37,15 +36,11 @@ _SIZE_OF_GROUP_LENGTH = 4
 
 @dataclass(frozen=True)
 class _Header:
-    """Elements of a dataset up to the end of the private group, which ends at `stop`.
-
-    `scan` is the scan over the whole dataset that found them.
-    """
+    """UIDs of a dataset, and the elements of the private group, which ends at `stop`."""
 
     uids: dict[int, str]
     group: tuple[Element, ...]
     stop: int
-    scan: Scan
 
 
 def stamp(content: BinaryIO, tag: PrivateTag | None, work: Path) -> SOPInstance | Unreadable:
@@ -81,30 +76,32 @@ def _stamp(
     size = reader.size
     header = _header(reader, scan, group)
     added = _elements_to_add(reader, header, tag) if tag else []
-    integrity = check_integrity(reader, location, header.scan, header.stop if added else None)
+    integrity = check_integrity(reader, location, scan, header.stop if added else None)
     if isinstance(integrity, Unreadable):
         return integrity
-    pixel_remarks = check_pixel_data(location, header.scan)
+    remarks, is_sound = integrity
+    pixel_remarks = check_pixel_data(location, scan)
     if isinstance(pixel_remarks, Unreadable):
         return pixel_remarks
+    remarks += pixel_remarks
     if reason := _uid_problem(header, location):
         return Unreadable(reason)
     if added is None:
         return Unreadable(Reason(Kind.NO_PRIVATE_BLOCK, f"{group:04X}"))
     patches: list[Patch] = []
     is_odd = (size - location.start) % 2
-    if integrity.is_sound and (reader.has_odd_length or is_odd):
+    if is_sound and (reader.has_odd_length or is_odd):
         patches = odd_length_patches(reader, location.start, location.encoding)
     elif is_odd:
         patches = [Patch(size, size, b"\0")]
-    remarks = [*integrity.remarks, *pixel_remarks]
     if patches:
         remarks.append(Reason(Kind.REPAIRED))
     if added:
         insertions = _insertions(header, location.encoding, added)
         if length := _group_length(header, location.encoding, patches, insertions):
             patches = [length, *(patch for patch in patches if patch.start != length.start)]
-            if _is_wrong(reader, header, length, location.encoding):
+            number = reader.number(length.start, length.end, location.encoding)
+            if number != header.stop - length.end:
                 remarks.append(Reason(Kind.GROUP_LENGTH_CORRECTED, f"{group:04X}"))
         patches += insertions
     if scan.trailing:
@@ -179,7 +176,7 @@ def _header(reader: ElementReader, scan: Scan, group: int) -> _Header:
             stop = element.start
         if element.tag in uids:
             uids[element.tag] = reader.text(element.value, element.end)
-    return _Header(uids, tuple(group_elements), scan.end if stop < 0 else stop, scan)
+    return _Header(uids, tuple(group_elements), scan.end if stop < 0 else stop)
 
 
 @lru_cache
@@ -251,15 +248,7 @@ def _group_length(
     total += sum(len(patch.data) - (patch.end - patch.start) for patch in (*inner, *insertions))
     if total >= UNDEFINED_LENGTH:
         return None
-    order = "<" if encoding.little else ">"
-    return Patch(length.value, length.end, pack(order + "L", total))
-
-
-def _is_wrong(reader: ElementReader, header: _Header, length: Patch, encoding: Encoding) -> bool:
-    """Return whether the group length of the file is not the length of its group."""
-    order: Literal["little", "big"] = "little" if encoding.little else "big"
-    number = int.from_bytes(reader.bytes_at(length.start, length.end), order)
-    return number != header.stop - length.end
+    return Patch(length.value, length.end, total.to_bytes(_SIZE_OF_GROUP_LENGTH, encoding.order))
 
 
 def _splice(start: int, patches: list[Patch], end: int) -> Iterator[bytes | Span]:
@@ -277,11 +266,10 @@ def _encode(number: int, text: str, encoding: Encoding) -> bytes:
     """Encode an element of VR LO, padded to even length (PS3.5 6.2, 7.1)."""
     value = text.encode("ascii")
     value += b" " * (len(value) % 2)
-    order = "<" if encoding.little else ">"
-    start = pack(order + "HH", number >> 16, number & 0xFFFF)
+    layouts, tag = LAYOUTS[encoding.little], (number >> 16, number & 0xFFFF)
     if encoding.implicit:
-        return start + pack(order + "L", len(value)) + value
-    return start + b"LO" + pack(order + "H", len(value)) + value
+        return layouts.implicit.pack(*tag, len(value)) + value
+    return layouts.explicit.pack(*tag, b"LO", len(value)) + value
 
 
 def _stamp_deflated(

@@ -91,13 +91,8 @@ class EncodedDataset:
         Raises OSError if the source cannot be read.
         """
         value = 0
-        for piece in self.pieces:
-            if isinstance(piece, bytes):
-                value = crc32(piece, value)
-                continue
-            self.source.seek(piece.start)
-            for start in range(piece.start, piece.end, _BLOCK):
-                value = crc32(self.source.read(min(_BLOCK, piece.end - start)), value)
+        for block in self.blocks():
+            value = crc32(block, value)
         return value
 
 
@@ -120,7 +115,10 @@ class WatchedDataset(EncodedDataset):
 
     def crc32(self) -> int:
         """Return the recorded CRC-32, or read all bytes; raises OSError if that fails."""
-        return self.crcs[-1] if self.crcs else super().crc32()
+        if not self.crcs:
+            for _ in self.blocks():
+                pass
+        return self.crcs[-1]
 
 
 @dataclass(frozen=True)

@@ -58,6 +58,14 @@ ENCAPSULATED = frozenset(
     if uid.startswith("1.2.840.10008.1.2.4.") and "JPIP" not in NAMES[uid]
 ) | {RLE_LOSSLESS, DEFLATED_FRAMES, "1.2.840.10008.1.2.1.98"}
 """Transfer syntaxes whose Pixel Data is always encapsulated (PS3.5 A.4)."""
+JPEG_LOSSY = frozenset((JPEG_BASELINE, JPEG_EXTENDED, JPEG_PROCESS_6_8, JPEG_PROCESS_10_12))
+JPEG = JPEG_LOSSY | {JPEG_LOSSLESS, JPEG_LOSSLESS_SV1, JPEG_LS_LOSSLESS, JPEG_LS_NEAR_LOSSLESS}
+ANY_JPEG_2000 = frozenset(
+    (JPEG_2000_LOSSLESS, JPEG_2000, HTJ2K_LOSSLESS, HTJ2K_LOSSLESS_RPCL, HTJ2K)
+)
+PLAIN = frozenset((RLE_LOSSLESS, DEFLATED_FRAMES))
+"""Transfer syntaxes whose frames do not declare their shape, and consist of bytes, not bits."""
+DECODABLE = JPEG | ANY_JPEG_2000 | PLAIN
 
 _OTHERS = {
     VERIFICATION: "Verification SOP Class",

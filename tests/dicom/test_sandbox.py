@@ -14,8 +14,11 @@ from pydicom.uid import ExplicitVRLittleEndian
 from fw_gear_dicom_send.dicom.transcode import FrameDecoders, FrameEncoders, convert
 from fw_gear_dicom_send.dicom.transcode.frame_decoder import Frame
 from fw_gear_dicom_send.dicom.transcode.frame_encoder import RawFrame
-from fw_gear_dicom_send.dicom.transcode.frame_processes import FrameProcesses, FrameProgram
-from fw_gear_dicom_send.dicom.transcode.frame_timeouts import DEFAULT_TIMEOUTS
+from fw_gear_dicom_send.dicom.transcode.frame_processes import (
+    DEFAULT_TIMEOUTS,
+    FrameProcesses,
+    FrameProgram,
+)
 from fw_gear_dicom_send.dicom.transcode.recoding import UnconvertibleError
 from fw_gear_dicom_send.dicom.types import SOPInstance
 from tests.support.attacked import COMPATIBLE, OPENING, OTHERS, can_filter_calls

@@ -8,11 +8,10 @@ from functools import partial
 from itertools import chain
 from typing import BinaryIO
 
-from ..uids import DEFLATED_FRAMES
+from ..uids import ANY_JPEG_2000, DEFLATED_FRAMES, JPEG, PLAIN, RLE_LOSSLESS
 from .bitstreams import EOI, JP2, SIZ, SOI, BitStream, read_jpeg, read_jpeg_2000
 from .layout import BIT, BYTE, WORD, Layout
 from .recoding import CHUNK, TooLargeError, UnconvertibleError
-from .syntaxes import JPEG, JPEG_2000, PLAIN, RLE
 
 MAX_HEAD = 1 << 20
 MAX_TAIL = 1 << 16
@@ -76,8 +75,8 @@ def _starts_frame(chunk: bytes, transfer_syntax_uid: str, layout: Layout) -> boo
     """Return whether a fragment that starts with `chunk` is the first of a frame."""
     if transfer_syntax_uid == DEFLATED_FRAMES:
         return True
-    if transfer_syntax_uid != RLE:
-        return chunk.startswith((SIZ, JP2) if transfer_syntax_uid in JPEG_2000 else SOI)
+    if transfer_syntax_uid != RLE_LOSSLESS:
+        return chunk.startswith((SIZ, JP2) if transfer_syntax_uid in ANY_JPEG_2000 else SOI)
     if len(chunk) < SIZE_OF_RLE_HEADER:
         return False
     segments, offset = RLE_START.unpack_from(chunk)
@@ -91,7 +90,7 @@ def _joined_frame(file: BinaryIO, transfer_syntax_uid: str) -> CodedFrame:
     file.seek(max(0, size - MAX_TAIL))
     tail = file.read()
     has_end = True
-    if transfer_syntax_uid in JPEG_2000:
+    if transfer_syntax_uid in ANY_JPEG_2000:
         has_end = tail.rstrip(b"\x00\xff").endswith(EOI)
     elif transfer_syntax_uid in JPEG:
         # Bytes after the end marker are not part of a JPEG.
@@ -116,11 +115,11 @@ def check_frame(coded: CodedFrame, transfer_syntax_uid: str, layout: Layout) -> 
     Raises UnconvertibleError if the frame cannot be decoded safely.
     """
     if transfer_syntax_uid in PLAIN:  # deflated frames are inflated a chunk at a time
-        if transfer_syntax_uid == RLE and coded.size * MAX_RUN < layout.frame_size:
+        if transfer_syntax_uid == RLE_LOSSLESS and coded.size * MAX_RUN < layout.frame_size:
             raise UnconvertibleError("a frame is damaged")
         shape = (layout.rows, layout.columns, layout.samples, layout.allocated)
         return BitStream(*shape, signed=layout.signed)
-    is_jpeg_2000 = transfer_syntax_uid in JPEG_2000
+    is_jpeg_2000 = transfer_syntax_uid in ANY_JPEG_2000
     if not coded.head.startswith((SIZ, JP2) if is_jpeg_2000 else SOI):
         raise UnconvertibleError("a frame does not match its transfer syntax")
     # GDCM reports that a JPEG is truncated, but fills the missing part of a JPEG 2000 image.

@@ -6,7 +6,6 @@ from pathlib import Path
 from ...reasons import OUT_OF_MEMORY, Kind, Reason
 from ..elements import SEQUENCE_DELIMITATION
 from ..headers import ITEM, UNDEFINED_LENGTH
-from ..temporary_files import is_full
 from ..types import SOPInstance, Unreadable
 from ..uids import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN, JPEG_2000_LOSSLESS
 from .frame_codecs import FrameEncoders
@@ -136,7 +135,7 @@ def compress(
 
     Returns an image that shares nothing with `instance`; the caller closes both. Returns None if
     the image cannot be compressed or would not be smaller, and an Unreadable if compression failed.
-    Raises OSError if the disk of `work` is full.
+    Raises OSError.
     """
 
     def write(output: Output) -> tuple[Reason, ...]:
@@ -144,7 +143,7 @@ def compress(
         compressor = _Compressor(source, output, transfer_syntax_uid, encoders, work)
         compressor.dataset(SOURCES[instance.transfer_syntax_uid], EXPLICIT)
         if not compressor.has_pixels or output.finish().size >= instance.dataset.size:
-            raise UnsuitableError
+            raise UnsuitableError("it would not be smaller")
         return compressor.remarks
 
     try:
@@ -153,7 +152,3 @@ def compress(
         return None
     except (UnconvertibleError, MemoryError) as error:
         return Unreadable(Reason(Kind.NOT_COMPRESSED, str(error) or OUT_OF_MEMORY))
-    except OSError as error:
-        if is_full(error):
-            raise
-        return Unreadable(Reason(Kind.NOT_COMPRESSED, error.strerror or str(error)))

@@ -12,6 +12,7 @@ from ..headers import ITEM, UNDEFINED_LENGTH, Encoding
 from ..temporary_files import is_full
 from ..types import SOPInstance, Unreadable
 from ..uids import (
+    DECODABLE,
     DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
     DEFLATED_FRAMES,
     EXPLICIT_VR_BIG_ENDIAN,
@@ -35,7 +36,6 @@ from .recoding import (
     UnconvertibleError,
 )
 from .rewriter import PIXEL_DATA, Level, ReplaceableElement, Rewriter, rewritten
-from .syntaxes import DECODABLE
 
 TARGETS: dict[str, Encoding] = {
     IMPLICIT_VR_LITTLE_ENDIAN: IMPLICIT,
@@ -174,48 +174,34 @@ def convert(
     Unreadable if the image cannot be converted without loss to `transfer_syntax_uid`, which is
     Explicit or Implicit VR Little Endian. Raises OSError if the disk of `work` is full.
     """
-    try:
-        return rewritten(
-            instance,
-            transfer_syntax_uid,
-            work,
-            lambda output: _convert(instance, transfer_syntax_uid, output, decoders, work),
-        )
-    except (TooLargeError, MemoryError) as error:
-        return Unreadable(Reason(Kind.IMAGE_TOO_LARGE, str(error) or OUT_OF_MEMORY))
-    except UnconvertibleError as error:
-        names = (name_of(instance.transfer_syntax_uid), name_of(transfer_syntax_uid))
-        return Unreadable(Reason(error.kind, f"{names[0]} to {names[1]}: {error}"))
-
-
-def _convert(
-    instance: SOPInstance,
-    transfer_syntax_uid: str,
-    output: Output,
-    decoders: FrameDecoders,
-    work: Path,
-) -> tuple[Reason, ...]:
-    """Convert into `output`, and return remarks; raises only UnconvertibleError for bad data."""
     source_uid = instance.transfer_syntax_uid
-    source, target = SOURCES.get(source_uid), TARGETS.get(transfer_syntax_uid)
-    if source is None or target is None:
-        raise UnconvertibleError("no decoder is available")
-    chunks = instance.dataset.blocks(CHUNK)
-    if source_uid == DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN:
-        chunks = inflate(chunks)
-    try:
-        if source == target and source_uid in (*TARGETS, DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN):
+
+    def write(output: Output) -> tuple[Reason, ...]:
+        source, target = SOURCES.get(source_uid), TARGETS.get(transfer_syntax_uid)
+        if source is None or target is None:
+            raise UnconvertibleError("no decoder is available")
+        is_deflated = source_uid == DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN
+        chunks = instance.dataset.blocks(CHUNK)
+        chunks = inflate(chunks) if is_deflated else chunks
+        if source == target and (is_deflated or source_uid in TARGETS):
             for chunk in chunks:
                 output.write(chunk)
             return ()
         converter = _Converter(Input(chunks), output, source_uid, decoders, work)
         converter.dataset(source, target)
         return converter.finish()
-    except InflatedTooLargeError as error:
-        raise TooLargeError(str(error)) from error
-    except InflationError as error:
-        raise UnconvertibleError(str(error)) from error
-    except OSError as error:
-        if is_full(error):
+
+    try:
+        return rewritten(instance, transfer_syntax_uid, work, write)
+    except (TooLargeError, InflatedTooLargeError, MemoryError) as error:
+        return Unreadable(Reason(Kind.IMAGE_TOO_LARGE, str(error) or OUT_OF_MEMORY))
+    except (UnconvertibleError, InflationError, OSError) as error:
+        if isinstance(error, OSError) and is_full(error):
             raise
-        raise UnconvertibleError(error.strerror or "it cannot be read completely") from error
+        kind, cause = Kind.NOT_CONVERTIBLE, str(error)
+        if isinstance(error, UnconvertibleError):
+            kind = error.kind
+        elif isinstance(error, OSError):
+            cause = error.strerror or "it cannot be read completely"
+        names = (name_of(source_uid), name_of(transfer_syntax_uid))
+        return Unreadable(Reason(kind, f"{names[0]} to {names[1]}: {cause}"))

@@ -9,8 +9,13 @@ from typing import BinaryIO, NamedTuple
 from . import frame_decoder
 from .frame_decoder import CHUNK, Frame
 from .frame_encoder import LENGTH, RawFrame
-from .frame_processes import OTHER_SIZE, FrameProcesses, FrameProgram
-from .frame_timeouts import DEFAULT_TIMEOUTS, FrameTimeouts
+from .frame_processes import (
+    DEFAULT_TIMEOUTS,
+    OTHER_SIZE,
+    FrameProcesses,
+    FrameProgram,
+    FrameTimeouts,
+)
 from .recoding import UnconvertibleError
 
 _PACKAGE = str(__package__)
@@ -50,8 +55,7 @@ class FrameDecoders(FrameProcesses):
     def decoded(self, frame: Frame, coded: BinaryIO, size: int) -> Iterator[Iterator[bytes]]:
         """Yield the pixels of a frame, whose bit stream of `size` bytes is in the file `coded`.
 
-        If the caller leaves early, the decoder is ended. Raises UnconvertibleError if the frame
-        cannot be decoded, also while the chunks are read.
+        Ends and raises like `answer`.
         """
         coded.seek(0)
         data = iter(partial(coded.read, CHUNK), b"")
@@ -89,8 +93,7 @@ class FrameEncoders(FrameProcesses):
     def encoded(self, frame: RawFrame, native: Iterable[bytes]) -> Iterator[EncodedFrame]:
         """Yield the bit stream of a frame, whose pixels are `native`.
 
-        If the caller leaves early, the encoder is ended. Raises UnconvertibleError if the frame
-        cannot be encoded, also while the chunks are read.
+        Ends and raises like `answer`.
         """
         bound = 2 * frame.size + _OVERHEAD
         with self.answer(frame.request(frame.size), native, frame.size, bound) as chunks:

@@ -21,12 +21,11 @@ from functools import cache
 from importlib import import_module
 from itertools import pairwise
 from runpy import run_path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, ClassVar
 
 RLE = "1.2.840.10008.1.2.5"
 DEFLATED_FRAMES = "1.2.840.10008.1.2.8.1"
 JPEG_LS = ("1.2.840.10008.1.2.4.80", "1.2.840.10008.1.2.4.81")
-REQUEST = struct.Struct("<64sIIBBBQ")
 ANSWER = struct.Struct("<BI")
 SECONDS = struct.Struct("<d")
 READY = b"R"
@@ -56,15 +55,12 @@ class FrameOutcome(IntEnum):
 
 
 class FrameError(Exception):
-    """A frame cannot be decoded or encoded."""
+    """A frame cannot be decoded, or encoded for the reason in `outcome`."""
 
-    outcome: FrameOutcome
-
-
-class DamagedError(FrameError):
-    """A frame cannot be decoded."""
-
-    outcome = FrameOutcome.DAMAGED
+    def __init__(self, outcome: FrameOutcome = FrameOutcome.DAMAGED) -> None:
+        """Give the result for the frame."""
+        super().__init__(outcome)
+        self.outcome = outcome
 
 
 @dataclass(frozen=True)
@@ -74,6 +70,8 @@ class Frame:
     `allocated` is the size of a decoded sample in bits, a multiple of 8; `bits` is its precision.
     """
 
+    layout: ClassVar = struct.Struct("<64sIIBBBQ")
+    """Layout of a request: all fields, and the size of the data."""
     transfer_syntax_uid: str
     rows: int
     columns: int
@@ -87,15 +85,15 @@ class Frame:
         return self.rows * self.columns * self.samples * self.allocated // BYTE
 
     def request(self, size: int) -> bytes:
-        """Return the request to the decoder that precedes a bit stream of `size` bytes."""
+        """Return the request that precedes a bit stream or pixels of `size` bytes."""
         syntax, *fields = vars(self).values()
-        return REQUEST.pack(syntax.encode(), *fields, size)
+        return self.layout.pack(syntax.encode(), *fields, size)
 
 
 def decode(coded: bytes, frame: Frame) -> Iterator[bytes]:
     """Yield the little-endian pixels of a frame, colour by pixel, without colour conversion.
 
-    Raises DamagedError for a damaged frame, perhaps only after the last chunk.
+    Raises FrameError for a damaged frame, perhaps only after the last chunk.
     """
     if frame.transfer_syntax_uid == RLE:
         return decode_rle(coded, frame)
@@ -128,7 +126,7 @@ def _decode_by_gdcm(coded: bytes, frame: Frame) -> Iterator[bytes]:
     with _check_stderr():
         text: str | None = image.GetBuffer()
     if not text:
-        raise DamagedError
+        raise FrameError
     # GDCM's Python layer returns bytes as text. Encoding it in one call would take five times the
     # memory.
     for position in range(0, len(text), CHUNK):
@@ -137,7 +135,7 @@ def _decode_by_gdcm(coded: bytes, frame: Frame) -> Iterator[bytes]:
 
 @contextmanager
 def _check_stderr() -> Iterator[None]:
-    """Raise DamagedError or MemoryError if the block writes an error to standard error."""
+    """Raise FrameError or MemoryError if the block writes an error to standard error."""
     file = sys.stderr.fileno()
     os.lseek(file, 0, os.SEEK_SET)
     os.truncate(file, 0)
@@ -146,22 +144,22 @@ def _check_stderr() -> Iterator[None]:
     if MEMORY_ERROR.search(messages):
         raise MemoryError
     if not all(line.startswith(HARMLESS) for line in messages.splitlines()):
-        raise DamagedError
+        raise FrameError
 
 
 def decode_rle(coded: bytes, frame: Frame) -> Iterator[bytes]:
     """Decode an RLE frame, which has a PackBits segment for each byte of a pixel (PS3.5 annex G).
 
-    Raises DamagedError.
+    Raises FrameError.
     """
     width = frame.allocated // BYTE
     step = frame.samples * width
     if len(coded) < RLE_HEADER.size:
-        raise DamagedError
+        raise FrameError
     count, *offsets = RLE_HEADER.unpack_from(coded)
     bounds = [*offsets[:step], len(coded)]
     if count != step or bounds[0] < RLE_HEADER.size or bounds != sorted(bounds):
-        raise DamagedError
+        raise FrameError
     size = frame.rows * frame.columns
     segments = [unpack_bits(coded[start:end], size) for start, end in pairwise(bounds)]
     for planes in zip(*segments, strict=True):
@@ -176,7 +174,7 @@ def decode_rle(coded: bytes, frame: Frame) -> Iterator[bytes]:
 def inflate(coded: bytes, frame: Frame) -> Iterator[bytes]:
     """Inflate a frame, which one byte of padding may follow (PS3.5 A.4.13).
 
-    Raises DamagedError.
+    Raises FrameError.
     """
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
     size = 0
@@ -184,26 +182,26 @@ def inflate(coded: bytes, frame: Frame) -> Iterator[bytes]:
         while chunk := inflater.decompress(coded, CHUNK):
             size += len(chunk)
             if size > frame.size:
-                raise DamagedError
+                raise FrameError
             yield chunk
             coded = inflater.unconsumed_tail
     except zlib.error as error:
-        raise DamagedError from error
+        raise FrameError from error
     if not inflater.eof:
-        raise DamagedError
+        raise FrameError
 
 
 def with_thresholds(coded: bytes, frame: Frame) -> bytes:
     """Return a JPEG-LS bit stream of less than 8 bits with explicit default thresholds.
 
-    GDCM's decoder has other default thresholds than ISO 14495-1 C.2.4.1.1.1. Raises DamagedError
+    GDCM's decoder has other default thresholds than ISO 14495-1 C.2.4.1.1.1. Raises FrameError
     if the scan header is truncated.
     """
     scan = coded.find(b"\xff\xda")
     if scan < 0 or b"\xff\xf8" in coded[:scan]:
         return coded
     if len(coded) < scan + 6 + 2 * frame.samples:
-        raise DamagedError
+        raise FrameError
     near = coded[scan + 5 + 2 * frame.samples]
     max_value = (1 << frame.bits) - 1
     factor = 256 // (max_value + 1)
@@ -218,7 +216,7 @@ def with_thresholds(coded: bytes, frame: Frame) -> bytes:
 def unpack_bits(data: bytes, size: int) -> Iterator[bytearray]:
     """Decode an RLE segment of `size` bytes, a chunk at a time (PS3.5 G.3.2).
 
-    Raises DamagedError if it decodes to fewer bytes, or if anything but padding follows them.
+    Raises FrameError if it decodes to fewer bytes, or if anything but padding follows them.
     """
     unpacked = bytearray()
     position = 0
@@ -235,12 +233,12 @@ def unpack_bits(data: bytes, size: int) -> Iterator[bytearray]:
             else:
                 position += 1
         if len(unpacked) < length:
-            raise DamagedError
+            raise FrameError
         chunk = unpacked[:length]
         del unpacked[:length]
         yield chunk
     if unpacked or data[position:].strip(b"\x00\x80"):
-        raise DamagedError
+        raise FrameError
 
 
 @cache
@@ -323,7 +321,7 @@ def _decoded(source: BinaryIO, size: int, syntax: bytes, *shape: int) -> Iterato
 
 def main(argv: list[str]) -> None:
     """Decode frames; `argv` is the process id of the gear."""
-    serve(int(argv[0]), prepare_gdcm, REQUEST, _decoded)
+    serve(int(argv[0]), prepare_gdcm, Frame.layout, _decoded)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ independent of the encoder's library. The result must equal the original bit for
 import os
 import struct
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, BinaryIO
@@ -14,7 +15,6 @@ from typing import Any, BinaryIO
 from .frame_decoder import (
     BYTE,
     CHUNK,
-    DamagedError,
     Frame,
     FrameError,
     FrameOutcome,
@@ -25,23 +25,10 @@ from .frame_decoder import (
 )
 
 JPEG_LS = "1.2.840.10008.1.2.4.80"
-REQUEST = struct.Struct("<64sIIBBB???Q")
 LENGTH = struct.Struct("<Q")
 SPARE = 4096
 # Measured with 16-bit JPEG 2000: 23 bytes of address space and 18 bytes of memory per sample.
 ADDRESSES_PER_SAMPLE = 32
-
-
-class UnsuitableFrameError(FrameError):
-    """A sample of a frame exceeds Bits Stored."""
-
-    outcome = FrameOutcome.UNSUITABLE
-
-
-class MismatchError(FrameError):
-    """An encoded frame does not decode to its original pixels."""
-
-    outcome = FrameOutcome.MISMATCH
 
 
 @dataclass(frozen=True)
@@ -52,6 +39,7 @@ class RawFrame(Frame):
     and `is_rgb` that JPEG 2000 may transform its colours.
     """
 
+    layout = struct.Struct("<64sIIBBB???Q")
     is_signed: bool
     is_planar: bool
     is_rgb: bool
@@ -66,11 +54,6 @@ class RawFrame(Frame):
         is_exact = self.transfer_syntax_uid != JPEG_LS and self.bits > self.allocated - BYTE
         return self.bits if is_exact else self.allocated
 
-    def request(self, size: int) -> bytes:
-        """Return the request to the encoder that precedes pixels of `size` bytes."""
-        syntax, *fields = vars(self).values()
-        return REQUEST.pack(syntax.encode(), *fields, size)
-
 
 def encode(native: bytes, frame: RawFrame) -> bytes:
     """Return the bit stream of a frame.
@@ -83,7 +66,7 @@ def encode(native: bytes, frame: RawFrame) -> bytes:
     pixels = numpy.frombuffer(native, f"{'i' if frame.is_signed else 'u'}{width}")
     lowest = -(1 << frame.bits - 1) if frame.is_signed else 0
     if pixels.min() < lowest or pixels.max() >= lowest + (1 << frame.bits):
-        raise UnsuitableFrameError
+        raise FrameError(FrameOutcome.UNSUITABLE)
     shape = (frame.rows, frame.columns)
     if frame.is_planar:
         pixels = numpy.ascontiguousarray(pixels.reshape(frame.samples, *shape).transpose(1, 2, 0))
@@ -105,24 +88,22 @@ def encode(native: bytes, frame: RawFrame) -> bytes:
                 numthreads=1,
             )
     except (RuntimeError, ValueError) as error:
-        raise DamagedError from error
+        raise FrameError from error
     _compare(coded, frame, memoryview(pixels).cast("B"))
     return bytes(coded)
 
 
 def _compare(coded: bytes, frame: RawFrame, pixels: memoryview) -> None:
-    """Decode a frame; raises MismatchError if its pixels differ from the original."""
+    """Decode a frame; raises FrameError if its pixels differ from the original."""
     shape = (frame.rows, frame.columns, frame.samples, frame.allocated, frame.precision)
-    position = 0
-    try:
+    position, is_equal = 0, True
+    with suppress(FrameError):
         for chunk in decode(coded, Frame(frame.transfer_syntax_uid, *shape)):
-            if pixels[position : position + len(chunk)] != chunk:
-                raise MismatchError
+            is_equal = is_equal and pixels[position : position + len(chunk)] == chunk
             position += len(chunk)
-    except DamagedError as error:
-        raise MismatchError from error
-    if position != len(pixels):
-        raise MismatchError
+        if is_equal and position == len(pixels):
+            return
+    raise FrameError(FrameOutcome.MISMATCH)
 
 
 def _prepare() -> None:
@@ -146,4 +127,4 @@ def _encoded(source: BinaryIO, size: int, syntax: bytes, *fields: Any) -> Iterat
 
 def main(argv: list[str]) -> None:
     """Encode frames; `argv` is the process id of the gear."""
-    serve(int(argv[0]), _prepare, REQUEST, _encoded)
+    serve(int(argv[0]), _prepare, RawFrame.layout, _encoded)

@@ -15,14 +15,54 @@ from threading import Condition
 from time import monotonic
 from typing import Self
 
+from ...reasons import Kind
 from .frame_decoder import ANSWER, MEMORY_ERROR, READY, SECONDS, FrameOutcome
-from .frame_timeouts import PATIENCE, FrameTimeouts
-from .recoding import StoppedError, TooLargeError, TooSlowError, UnconvertibleError
+from .recoding import TooLargeError, UnconvertibleError
 
 MAX_PROCESSES = 2
 MAX_SMALL_FRAME = 2 << 20
+MEBIBYTE = 1 << 20
+PATIENCE = 4
+"""Seconds to wait for a second of CPU time, as other programs may use the machine."""
+FREE = 0.1
+"""Seconds to wait for any frame that are not overtime."""
 OTHER_SIZE = "the size of a frame differs from the dataset"
 _KILLED, _LATE = (-getattr(signal, name, 256) for name in ("SIGKILL", "SIGXCPU"))
+
+
+@dataclass(frozen=True)
+class FrameTimeouts:
+    """Timeouts in seconds: to start a process, and CPU time for a frame and for each MiB of it.
+
+    `overtime` is the time that a run waits for slow frames in total, before it gives up.
+
+    Measured at 2.6 GHz, the slowest real frames take 0.24 s for each MiB: 16-bit noise that is
+    encoded as JPEG 2000 and compared. Decoding takes up to 0.14 s.
+    """
+
+    start: float = 60
+    frame: float = 5
+    mebibyte: float = 1
+    overtime: float = 60
+
+    def cpu_time(self, size: int) -> float:
+        """Return the maximum CPU time for a frame of `size` bytes."""
+        return self.frame + self.mebibyte * size / MEBIBYTE
+
+    def overtime_of_start(self, waited: float) -> float:
+        """Return the overtime of a process that took so long to start."""
+        return min(max(0, waited - self.start / 2), self.start / 2)
+
+    def overtime_of(self, size: int, waited: float) -> float:
+        """Return the overtime of a frame of `size` bytes that took so long.
+
+        It is at most the CPU time of the frame: the machine may have been paused.
+        """
+        overtime = waited - FREE - PATIENCE * self.mebibyte * size / MEBIBYTE
+        return min(max(0, overtime), self.cpu_time(size))
+
+
+DEFAULT_TIMEOUTS = FrameTimeouts()
 
 
 @dataclass(frozen=True)
@@ -43,6 +83,10 @@ class FrameProgram:
 
 class UnsuitableError(UnconvertibleError):
     """A frame is intact, but the transfer syntax cannot represent it."""
+
+
+def _too_slow(limit: str) -> UnconvertibleError:
+    return UnconvertibleError(f"a frame takes more than {limit}", Kind.CONVERSION_TOO_SLOW)
 
 
 class _ProcessEndedError(Exception):
@@ -86,8 +130,8 @@ class FrameProcesses:
             for number, process in enumerate(self._processes):
                 if process and number in self._free:
                     process.end()
-                elif process:
-                    process.kill()
+                elif process:  # the thread that uses it gets an error
+                    process.popen.kill()
         self._starter.shutdown()
 
     @contextmanager
@@ -128,7 +172,8 @@ class FrameProcesses:
             if self._is_closed:
                 raise self._cancelled()
             if self._overtime >= self._timeouts.overtime:
-                raise StoppedError(f"too many frames took too long to be {self._program.done}")
+                cause = f"too many frames took too long to be {self._program.done}"
+                raise UnconvertibleError(cause, Kind.CONVERSION_STOPPED)
             number = 0 if is_large else max(self._free)
             self._free.remove(number)
         return number
@@ -136,7 +181,7 @@ class FrameProcesses:
     def _process(self, number: int) -> "_Process":
         """Return a process; start it if it has not been started or has ended."""
         if process := self._processes[number]:
-            if process.is_running:
+            if process.popen.poll() is None:
                 return process
             process.end()
         with self._changed:
@@ -152,7 +197,7 @@ class FrameProcesses:
         with self._changed:
             self._processes[number] = started
             if self._is_closed:
-                started.kill()
+                started.popen.kill()
         return started
 
     def _release(self, number: int) -> None:
@@ -180,7 +225,7 @@ class _Process:
         self._channel, remote = socket.socketpair()
         try:
             with remote:
-                self._process = subprocess.Popen(  # noqa: S603
+                self.popen = subprocess.Popen(  # noqa: S603
                     [sys.executable, "-IB", *program.arguments, str(os.getpid())],
                     stdin=remote.fileno(),
                     stdout=remote.fileno(),
@@ -196,11 +241,6 @@ class _Process:
         except _ProcessEndedError as error:
             self.end()
             raise UnconvertibleError(f"the {program.name} does not start") from error
-
-    @property
-    def is_running(self) -> bool:
-        """Whether the process has not ended."""
-        return self._process.poll() is None
 
     def answer(
         self, request: bytes, data: Iterable[bytes], seconds: float, max_answer: int
@@ -233,23 +273,19 @@ class _Process:
     def failure(self) -> UnconvertibleError:
         """Return the error that explains why the process ended."""
         if self._is_late:
-            return TooSlowError(f"a frame takes more than {self._max_wait:.0f} s")
-        status = self._process.wait(self._max_wait)
+            return _too_slow(f"{self._max_wait:.0f} s")
+        status = self.popen.wait(self._max_wait)
         if status == _LATE:
-            return TooSlowError(f"a frame takes more than {self._seconds:.0f} s of CPU time")
+            return _too_slow(f"{self._seconds:.0f} s of CPU time")
         self._stderr.seek(0)
         # The system kills processes that use too much memory.
         is_short = status == _KILLED or MEMORY_ERROR.search(self._stderr.read())
         return self._error_for(FrameOutcome.OUT_OF_MEMORY if is_short else FrameOutcome.DAMAGED)
 
-    def kill(self) -> None:
-        """Kill the process, from any thread; the thread that uses it gets an error."""
-        self._process.kill()
-
     def end(self) -> None:
         """Kill the process, and close its files."""
-        self._process.kill()
-        self._process.wait()
+        self.popen.kill()
+        self.popen.wait()
         self._channel.close()
         self._stderr.close()
 

@@ -10,7 +10,7 @@ SAMPLES, PHOTOMETRIC, PLANAR, FRAMES = 0x00280002, 0x00280004, 0x00280006, 0x002
 ROWS, COLUMNS, ALLOCATED = 0x00280010, 0x00280011, 0x00280100
 STORED, HIGH_BIT, REPRESENTATION = 0x00280101, 0x00280102, 0x00280103
 LOSSY = 0x00282110
-NUMBERS = (SAMPLES, ROWS, COLUMNS, ALLOCATED, STORED, HIGH_BIT, REPRESENTATION)
+NUMBERS = (ROWS, COLUMNS, SAMPLES, ALLOCATED, STORED, HIGH_BIT, REPRESENTATION)
 DESCRIPTION = frozenset((*NUMBERS, PHOTOMETRIC, PLANAR, FRAMES, LOSSY))
 
 # Photometric Interpretation before and after decoding. Decoders upsample half-sampled colours, and
@@ -52,22 +52,15 @@ class Layout:
         Raises UnconvertibleError if values are missing, invalid or not supported.
         """
         try:
-            numbers = {tag: struct.unpack("<H", description[tag])[0] for tag in NUMBERS}
+            rows, columns, samples, allocated, stored, high_bit, sign = (
+                struct.unpack("<H", description[tag])[0] for tag in NUMBERS
+            )
             frames = int(description.get(FRAMES, b"").strip(b" \0") or 1)
             photometric = description[PHOTOMETRIC].decode("ascii").strip(" \0")
         except (KeyError, ValueError, struct.error) as error:
             raise UnconvertibleError("its pixel description is missing or invalid") from error
-        layout = cls(
-            rows=numbers[ROWS],
-            columns=numbers[COLUMNS],
-            samples=numbers[SAMPLES],
-            allocated=numbers[ALLOCATED],
-            stored=numbers[STORED],
-            high_bit=numbers[HIGH_BIT],
-            signed=numbers[REPRESENTATION] == 1,
-            photometric=photometric,
-            frames=frames,
-        )
+        shape = (rows, columns, samples)
+        layout = cls(*shape, allocated, stored, high_bit, sign == 1, photometric, frames)
         is_packed = layout.allocated == BIT and layout.samples == MONOCHROME
         if (layout.allocated % BYTE and not is_packed) or layout.frame_size == 0 or frames < 1:
             raise UnconvertibleError("its pixel layout is not supported")

@@ -6,13 +6,13 @@ from pathlib import Path
 
 from ...reasons import Kind
 from ..temporary_files import new_temporary_file
+from ..uids import JPEG_LOSSY, PLAIN
 from .bitstreams import BitStream
 from .coded_frames import TRUNCATED, check_frame, join_fragments
 from .frame_codecs import FrameDecoders
 from .frame_decoder import Frame
 from .layout import BIT, BYTE, COLORS, MONOCHROME, WORD, Layout
 from .recoding import UnconvertibleError
-from .syntaxes import JPEG_LOSSY, PLAIN
 
 BLACK = {"YBR_FULL": b"\0\x80\x80"}
 BITS = bytes.maketrans(b"\0\1", b"01")

@@ -8,7 +8,7 @@ from typing import BinaryIO
 
 from ...reasons import Kind
 from .. import headers
-from ..dictionary import vr_of
+from ..dictionary import implicit_vr
 from ..headers import ITEM, Encoding
 from ..types import EncodedDataset, Span
 
@@ -22,34 +22,20 @@ SHORT_VRS = {vr.decode() for vr in headers.SHORT_VRS}
 WORDS = {"US": "H", "SS": "H", "OW": "H", "AT": "H"}
 WORDS |= {"UL": "I", "SL": "I", "FL": "I", "OF": "I", "OL": "I"}
 WORDS |= {"FD": "Q", "OD": "Q", "OV": "Q", "SV": "Q", "UV": "Q"}
-# VRs in implicit VR data if the dictionary allows several (PS3.5 A.1): 16-bit words, with a
-# length of 32 bits.
-CHOICES = {"OB or OW": "OW", "US or OW": "OW", "US or SS or OW": "OW"}
 US_OR_SS = "US or SS"
 
 
 class UnconvertibleError(Exception):
     """A dataset cannot be converted; the message is the cause and contains no values."""
 
-    kind = Kind.NOT_CONVERTIBLE
+    def __init__(self, cause: str, kind: Kind = Kind.NOT_CONVERTIBLE) -> None:
+        """Give the cause, and the kind of the failure."""
+        super().__init__(cause)
+        self.kind = kind
 
 
 class TooLargeError(UnconvertibleError):
     """Converting a dataset would exceed the limits of memory or disk space."""
-
-    kind = Kind.IMAGE_TOO_LARGE
-
-
-class TooSlowError(UnconvertibleError):
-    """Converting a dataset takes too long."""
-
-    kind = Kind.CONVERSION_TOO_SLOW
-
-
-class StoppedError(UnconvertibleError):
-    """Converting other datasets took too long, so no more are converted in this run."""
-
-    kind = Kind.CONVERSION_STOPPED
 
 
 IMPLICIT = Encoding(implicit=True, little=True)
@@ -109,7 +95,7 @@ class Input:
         tag = group << 16 | element
         if group == DELIMITERS or coding.implicit:
             (length,) = struct.unpack(order + "I", self.read(4))
-            return Header(tag, "" if group == DELIMITERS else dictionary_vr(tag), length)
+            return Header(tag, "" if group == DELIMITERS else implicit_vr(tag), length)
         code = self.read(2)
         if not (code.isalpha() and code.isupper()):
             raise UnconvertibleError("an element has no VR")
@@ -209,15 +195,3 @@ def roughness(block: bytes) -> int:
     return sum(
         abs(first - second) for first, second in zip(pixels[::16], pixels[1::16], strict=False)
     )
-
-
-def dictionary_vr(tag: int) -> str:
-    """Return the VR of an element in implicit VR; UN for private and unknown ones (PS3.5 6.2.2)."""
-    group, element = tag >> 16, tag & 0xFFFF
-    if group % 2:
-        return "LO" if 0x10 <= element <= 0xFF else "UN"
-    try:
-        vr = vr_of(tag)
-    except KeyError:
-        return "UN"
-    return CHOICES.get(vr, vr)

@@ -13,7 +13,7 @@ import pytest
 from pydicom.uid import ExplicitVRLittleEndian
 
 from fw_gear_dicom_send.dicom.transcode import FrameDecoders, convert
-from fw_gear_dicom_send.dicom.transcode.frame_timeouts import FrameTimeouts
+from fw_gear_dicom_send.dicom.transcode.frame_processes import FrameTimeouts
 from fw_gear_dicom_send.dicom.types import SOPInstance, Unreadable
 from fw_gear_dicom_send.reasons import Kind
 from tests.support import hostile, wording

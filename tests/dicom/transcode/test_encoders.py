@@ -11,7 +11,7 @@ from pydicom.uid import ExplicitVRLittleEndian
 
 from fw_gear_dicom_send.dicom.conversion import Conversion
 from fw_gear_dicom_send.dicom.transcode import FrameEncoders
-from fw_gear_dicom_send.dicom.transcode.frame_timeouts import FrameTimeouts
+from fw_gear_dicom_send.dicom.transcode.frame_processes import FrameTimeouts
 from fw_gear_dicom_send.dicom.types import SOPInstance, Unreadable
 from tests.support import wording
 from tests.support.compressing import JPEG_LS, SYNTAXES, Shape, compressed_by

@@ -2,7 +2,7 @@
 
 import pytest
 
-from fw_gear_dicom_send.dicom.transcode.frame_timeouts import FrameTimeouts
+from fw_gear_dicom_send.dicom.transcode.frame_processes import FrameTimeouts
 
 TIMEOUTS = FrameTimeouts(start=10, frame=5, mebibyte=1)
 

@@ -25,7 +25,7 @@ from pydicom.uid import (
 )
 
 from fw_gear_dicom_send.dicom.transcode import FrameDecoders
-from fw_gear_dicom_send.dicom.transcode.frame_timeouts import FrameTimeouts
+from fw_gear_dicom_send.dicom.transcode.frame_processes import FrameTimeouts
 from fw_gear_dicom_send.dicom.transcode.layout import Layout
 from fw_gear_dicom_send.dicom.transcode.pixels import native_frames
 from fw_gear_dicom_send.dicom.transcode.recoding import UnconvertibleError

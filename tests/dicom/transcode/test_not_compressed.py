@@ -156,7 +156,7 @@ def changing(encode):
 def outcome():
     try:
         frame_encoder.encode(bytes(2 * 20 * 20), frame)
-    except frame_encoder.MismatchError as error:
+    except frame_encoder.FrameError as error:
         return error.outcome.name
     return "equal"
 frame = frame_encoder.RawFrame({str(syntax)!r}, 20, 20, 1, 16, 16, False, False, False)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from fw_gear_dicom_send.dicom.transcode.frame_decoder import DamagedError, unpack_bits
+from fw_gear_dicom_send.dicom.transcode.frame_decoder import FrameError, unpack_bits
 
 
 def unpacked(data: bytes, size: int) -> bytes:
@@ -41,5 +41,5 @@ def test_runs_and_literals_of_maximum_length() -> None:
 )
 def test_a_segment_of_another_length_is_damaged(data: bytes, size: int) -> None:
     """It has too few bytes, or more extra bytes than padding."""
-    with pytest.raises(DamagedError):
+    with pytest.raises(FrameError):
         unpacked(data, size)
