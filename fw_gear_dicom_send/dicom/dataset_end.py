@@ -63,8 +63,10 @@ def end_of_dataset(reader: ElementReader, location: DatasetLocation) -> int:
             not found.keys() & _PIXELS
             and is_padding(reader, position)
             and not is_start_of_header(reader, encoding, position, previous)
-            and not last_pixel_data(reader, encoding, location.start)
         )
+        # Zeros may be black pixels whose element a damaged length hides.
+        pixels = last_pixel_data(reader, encoding, location.start) if is_end else None
+        is_end = is_end and (pixels is None or pixels.end <= position)
     return position if is_end else reader.size
 
 
@@ -78,8 +80,7 @@ def _is_whole(
     for tag in _FACTORS:
         if element := found.get(tag):
             end = min(element.end, element.value + _SIZE_OF_FACTOR)
-            value = reader.bytes_at(element.value, end)
-            bits *= int.from_bytes(value, "little" if encoding.little else "big")
+            bits *= reader.number(element.value, end, encoding)
     if element := found.get(_FRAMES):
         frames = reader.text(element.value, min(element.end, element.value + _SIZE_OF_FRAMES))
         bits *= int(frames) if frames.isdecimal() else 1

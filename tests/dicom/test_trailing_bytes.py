@@ -63,6 +63,20 @@ def test_second_dataset(wire: Wire, tag: PrivateTag | None, tmp_path: Path) -> N
     assert instance.remarks == remark(len(first))
 
 
+@each_wire
+@each_tag
+@pytest.mark.parametrize("size", [4, 64])
+def test_zeros_after_an_icon(size: int, wire: Wire, tag: PrivateTag | None, tmp_path: Path) -> None:
+    """Pixels of an icon that end with the dataset do not make the zeros after it a part of it."""
+    pixels = raw.element(0x7FE00010, "OW", bytes(range(1, 9)), wire).data
+    icon = raw.item(pixels, wire, defined=True)
+    sequence = raw.sequence(0x00880200, [icon], wire, defined=True, inner=wire)
+    file = raw.part10(raw.joined([*raw.uids(wire), sequence]), wire.uid)
+    alone, instance = sent(file, tmp_path, tag), sent(file + bytes(size), tmp_path, tag)
+    assert content_of(instance.dataset) == content_of(alone.dataset)
+    assert instance.remarks == remark(size)
+
+
 @each_tag
 def test_trailing_padding_is_an_element(tag: PrivateTag | None, tmp_path: Path) -> None:
     """Data Set Trailing Padding belongs to the dataset (PS3.10 7.2)."""
