@@ -2,14 +2,13 @@
 
 import bz2
 import lzma
-import tarfile
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
 from .decompress import LZMA_MEMORY, Codec, ZlibDecompressor
-from .limits import READ_ERRORS
+from .tar_headers import BLOCK_SIZE, parse_header
 from .zip_directory import DESCRIPTOR, END_RECORD, LOCAL_HEADER
 
 
@@ -45,28 +44,20 @@ FORMATS = (
     Format((b"\x04\x22\x4d\x18",), name="an LZ4 file"),
     Format((b"\x1f\x9d",), name="a file compressed by compress (.Z)"),
 )
-_SIGNATURES = {signature: row for row in FORMATS for signature in row.signatures}
-_ALL_SIGNATURES = tuple(_SIGNATURES)
 _ARCHIVES = tuple(suffix for row in FORMATS for suffix in row.archives)
 _SUFFIXES = (*_ARCHIVES, *(row.suffix for row in FORMATS if row.suffix))
 
 
 def is_tar(head: bytes) -> bool:
     """Return whether a file starts with the header of a tar member, by its checksum."""
-    try:
-        tarfile.TarInfo.frombuf(head[: tarfile.BLOCKSIZE], "utf-8", "surrogateescape")
-    except READ_ERRORS:
-        return False
-    return True
+    return parse_header(head[:BLOCK_SIZE]) is not None
 
 
 def format_of(head: bytes) -> Format | None:
     """Return the format of a file from its first bytes, None for any other file."""
     if is_tar(head):
         return TAR
-    if not head.startswith(_ALL_SIGNATURES):
-        return None
-    return next(row for signature, row in _SIGNATURES.items() if head.startswith(signature))
+    return next((row for row in FORMATS if head.startswith(row.signatures)), None)
 
 
 def is_archive_name(name: str) -> bool:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Lock
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 HEAD_SIZE = 4096
 """Bytes at the start of a member that show whether it is DICOM."""
@@ -30,9 +30,6 @@ READ_ERRORS = (
     zipfile.BadZipFile,
     tarfile.TarError,
 )
-
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -110,16 +107,6 @@ def reading() -> Iterator[None]:
         yield
     except READ_ERRORS as exc:
         raise CorruptError from exc
-
-
-def read_each(items: Iterator[T]) -> Iterator[T]:
-    """Yield items that are read from an archive; raises CorruptError if reading fails."""
-    while True:
-        with reading():
-            item = next(items, None)
-        if item is None:
-            return
-        yield item
 
 
 def read_fully(source: ByteStream, size: int) -> bytes:

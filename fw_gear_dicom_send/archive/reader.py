@@ -50,18 +50,11 @@ class Archive:
         *,
         selects: Callable[[str], bool] = lambda _: True,
     ) -> None:
-        """Open an archive.
+        """Open an archive, a folder or a file; raises OSError if that fails.
 
-        Args:
-            path: The archive, folder or file.
-            work: Folder for the nameless files of large members; small members stay in memory.
-            skips: Returns why a member is skipped, or None if it is sent, from its first
-                `HEAD_SIZE` bytes.
-            limits: Limits on the unpacked size.
-            selects: Returns whether to read a file of a folder, from its name.
-
-        Raises:
-            OSError: `path` cannot be opened.
+        `work` is the folder for nameless files of large members. `skips` returns why to skip a
+        member, or None, from its first `HEAD_SIZE` bytes. `selects` returns whether to read a file
+        of a folder, from its name.
         """
         self._path = path
         self._work = work
@@ -204,15 +197,10 @@ def _nested_items(
                         skipped.append(item)
         except CorruptError:
             failure = Reason(Kind.CORRUPT_ARCHIVE)
-    if failure and (images or _may_hold_images(archive, failure)):
+    is_archive = is_packed_name(archive.name) or may_be_dicom(archive.name)
+    if failure and (images or (is_archive and failure.kind is not Kind.UNKNOWN_TYPE)):
         yield Unreadable(failure, archive.number, archive.name)
     elif images:
         yield from skipped
     else:
         yield Skipped.NESTED if Skipped.NESTED in skipped else Skipped.NOT_DICOM
-
-
-def _may_hold_images(archive: NestedArchive, failure: Reason) -> bool:
-    if failure.kind is Kind.UNKNOWN_TYPE:
-        return False
-    return is_packed_name(archive.name) or may_be_dicom(archive.name)

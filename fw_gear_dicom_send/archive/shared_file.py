@@ -27,6 +27,10 @@ class SharedFile:
             self._file.seek(start)
             return self._file.read(size)
 
+    def section(self, start: int, size: int) -> io.RawIOBase:
+        """Return a range, which must not be used when this file is closed."""
+        return _Range(self, start, size)
+
     def window(self, start: int, size: int) -> BinaryIO | None:
         """Return a range as a separate file, which stays open when this one is closed.
 
@@ -34,16 +38,20 @@ class SharedFile:
         """
         if self._number is None:
             return None
-        return io.BufferedReader(_Window(os.dup(self._number), start, size))
+        own = open(os.dup(self._number), "rb")
+        return io.BufferedReader(_Range(SharedFile(own), start, size, own))
 
 
-class _Window(io.RawIOBase):
-    """A range of a file, with its own file descriptor."""
+class _Range(io.RawIOBase):
+    """A range of a shared file, with its own position; it closes the file `own` with itself."""
 
-    def __init__(self, number: int, start: int, size: int) -> None:
-        self._number = number
+    def __init__(
+        self, file: SharedFile, start: int, size: int, own: BinaryIO | None = None
+    ) -> None:
+        self._file = file
         self._start = start
         self._size = size
+        self._own = own
         self._position = 0
 
     def readable(self) -> bool:
@@ -59,28 +67,12 @@ class _Window(io.RawIOBase):
 
     def readinto(self, buffer: "memoryview[int]") -> int:  # type: ignore[override]
         size = max(0, min(len(buffer), self._size - self._position))
-        data = os.pread(self._number, size, self._start + self._position)
+        data = self._file.read_at(self._start + self._position, size)
         buffer[: len(data)] = data
         self._position += len(data)
         return len(data)
 
     def close(self) -> None:
-        if not self.closed:
-            os.close(self._number)
+        if self._own:
+            self._own.close()
         super().close()
-
-
-class Section:
-    """A range of a shared file, read from start to end."""
-
-    def __init__(self, file: SharedFile, start: int, size: int) -> None:
-        """Read `size` bytes from `start`."""
-        self._file = file
-        self._start = start
-        self._end = start + size
-
-    def read(self, size: int) -> bytes:
-        """Return at most `size` bytes; empty only at the end."""
-        data = self._file.read_at(self._start, min(size, self._end - self._start))
-        self._start += len(data)
-        return data

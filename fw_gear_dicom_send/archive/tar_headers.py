@@ -21,8 +21,8 @@ _RECORD = re.compile(rb"([0-9]{1,20}) ([^=]+)=")
 _SIZE_LIMIT = 8**11
 """First size that a header cannot give in octal digits; a pax record gives it instead."""
 _NUMBER_SIZE = 12
-FIRST_ENTRIES, NEXT_ENTRIES = slice(386, 482), slice(0, 504)
-"""Entries of an old GNU sparse map, in a header and in a block that follows."""
+FIRST_ENTRIES, NEXT_ENTRIES, REAL_SIZE = slice(386, 482), slice(0, 504), slice(483, 495)
+"""Entries of an old GNU sparse map, in a header and in a block that follows; size of the file."""
 
 SparseMap = list[tuple[int, int]]
 """Offset and size of each part of a sparse file that is stored; the rest is zeros."""
@@ -80,15 +80,15 @@ class Extensions:
                 case b"path" | b"GNU.sparse.name":
                     self.name = _text(value)
                 case b"size":
-                    self.size = _decimal(value)
+                    self.size = decimal(value)
                 case b"GNU.sparse.size" | b"GNU.sparse.realsize":
-                    self.real_size = _decimal(value)
+                    self.real_size = decimal(value)
                 case b"GNU.sparse.map":
-                    self.numbers = [_decimal(number) for number in value.split(b",") if value]
+                    self.numbers = [decimal(number) for number in value.split(b",") if value]
                 case b"GNU.sparse.offset" | b"GNU.sparse.numbytes":
-                    self.numbers.append(_decimal(value))
+                    self.numbers.append(decimal(value))
                 case b"GNU.sparse.major" | b"GNU.sparse.minor":
-                    self.sparse_version[key] = _decimal(value)
+                    self.sparse_version[key] = decimal(value)
 
     @property
     def is_sparse(self) -> bool:
@@ -154,30 +154,13 @@ def old_numbers(block: bytes, entries: slice = NEXT_ENTRIES) -> tuple[list[int],
     fields = block[entries]
     numbers = []
     for start in range(0, len(fields), 2 * _NUMBER_SIZE):
-        offset = _number(fields[start : start + _NUMBER_SIZE])
-        size = _number(fields[start + _NUMBER_SIZE : start + 2 * _NUMBER_SIZE])
+        offset = octal(fields[start : start + _NUMBER_SIZE])
+        size = octal(fields[start + _NUMBER_SIZE : start + 2 * _NUMBER_SIZE])
         numbers += [offset, size] if size else []
     return numbers, bool(block[entries.stop])
 
 
-def old_real_size(block: bytes) -> int:
-    """Return the size of a file from its old GNU sparse header."""
-    start = FIRST_ENTRIES.stop + 1
-    return _number(block[start : start + _NUMBER_SIZE])
-
-
-def number_of_lines(text: bytes) -> int:
-    """Return the number of lines of a sparse map in the data, 1 if the first is incomplete."""
-    first, newline, _ = text.partition(b"\n")
-    return 1 + 2 * _decimal(first) if newline else 1
-
-
-def numbers_in_lines(text: bytes, count: int) -> list[int]:
-    """Return the numbers of a sparse map in the data, without the first."""
-    return [_decimal(line) for line in text.split(b"\n", count)[1:count]]
-
-
-def _number(digits: bytes) -> int:
+def octal(digits: bytes) -> int:
     """Return a number in octal digits, or in base 256."""
     if digits[0] & 0x80:
         return int.from_bytes(digits[1:], "big")
@@ -187,7 +170,8 @@ def _number(digits: bytes) -> int:
     return number
 
 
-def _decimal(digits: bytes) -> int:
+def decimal(digits: bytes | bytearray) -> int:
+    """Return a number in decimal digits."""
     if not digits.isdigit():
         raise ValueError("not a number")
     return int(digits)

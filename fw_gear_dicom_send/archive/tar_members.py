@@ -19,14 +19,14 @@ from .tar_headers import (
     BLOCK_SIZE,
     EXTENSIONS,
     FIRST_ENTRIES,
+    REAL_SIZE,
     Extensions,
     Header,
     SparseMap,
+    decimal,
     map_of,
-    number_of_lines,
-    numbers_in_lines,
+    octal,
     old_numbers,
-    old_real_size,
 )
 from .tar_stream import TarStream
 from .types import BrokenArchive, FileItem
@@ -204,7 +204,7 @@ def _sparse_file(
     blocks = bytearray()
     try:
         if header.type == tarfile.GNUTYPE_SPARSE:
-            numbers, real_size = _old_map(header, stream, blocks), old_real_size(header.block)
+            numbers, real_size = _old_map(header, stream, blocks), octal(header.block[REAL_SIZE])
             end = _end_of_data(stream, size)
         elif extensions.real_size is None:
             raise ValueError("the size of the sparse file is missing")
@@ -244,9 +244,9 @@ def _map_in_data(stream: TarStream, blocks: bytearray) -> list[int]:
     lines, needed = 0, 1
     while lines < needed:
         lines += _map_block(stream, blocks).count(b"\n")
-        if needed == 1:
-            needed = number_of_lines(bytes(blocks))
-    return numbers_in_lines(bytes(blocks), needed)
+        if needed == 1 and lines:
+            needed = 1 + 2 * decimal(blocks.partition(b"\n")[0])
+    return [decimal(line) for line in blocks.split(b"\n", needed)[1:needed]]
 
 
 def _map_block(stream: TarStream, blocks: bytearray) -> bytes:

@@ -27,11 +27,10 @@ from .limits import (
     ByteStream,
     CorruptError,
     CountedStream,
-    read_each,
     read_fully,
     reading,
 )
-from .shared_file import Section, SharedFile
+from .shared_file import SharedFile
 from .types import BrokenArchive, FileItem, RawTask
 from .unpack import DeclaredMember, Unpacker
 from .zip_directory import LOCAL_HEADER, ZipEntry, directory_entries, find_directory
@@ -75,19 +74,15 @@ def zip_tasks(
     The central directory lists the members. If it is missing, damaged or from another zip, the
     members are found by their own headers.
     """
+    count = 0
     with reading():
         directory = find_directory(file, head)
-    recovery = None
-    if directory:
-        entries = directory_entries(file, directory)
-    else:
         recovery = ZipRecovery(file)
-        entries = recovery.entries()
-    count = 0
-    members = (entry for entry in read_each(entries) if entry.is_regular)
-    for count, entry in enumerate(members, start=1):
-        yield partial(_zip_item, shared, entry, count, unpacker)
-    if recovery and not recovery.is_whole:
+        entries = directory_entries(file, directory) if directory else recovery.entries()
+        members = (entry for entry in entries if entry.is_regular)
+        for count, entry in enumerate(members, start=1):
+            yield partial(_zip_item, shared, entry, count, unpacker)
+    if not (directory or recovery.is_whole):
         is_zip = head.startswith(ZIP.signatures) or count
         yield BrokenArchive(Reason(Kind.CORRUPT_ARCHIVE if is_zip else Kind.UNKNOWN_TYPE))
 
@@ -178,7 +173,7 @@ def _zip_content(file: SharedFile, entry: ZipEntry, start: int) -> ByteStream:
 
     `ZipFile.open` is not used, as it unpacks bzip2 and LZMA with unbounded memory.
     """
-    packed = Section(file, start, entry.packed_size)
+    packed = file.section(start, entry.packed_size)
     if entry.method == zipfile.ZIP_STORED:
         return packed
     if entry.method != zipfile.ZIP_LZMA:

@@ -1,7 +1,6 @@
 """Conversion of images to accepted or smaller transfer syntaxes."""
 
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from threading import Lock
 from typing import TYPE_CHECKING, Self
 
@@ -15,18 +14,17 @@ if TYPE_CHECKING:
 
 
 class Conversion:
-    """Converter of images, with a temporary folder of its own.
+    """Converter of images, which it stores in nameless files.
 
     Few runs convert images, so the transcoder is imported for the first image that needs it.
 
-    The mutable state is the folder, the decoders and the encoders. The first image that needs them
-    creates them, under the lock.
+    The mutable state is the decoders and the encoders. The first image that needs them creates
+    them, under the lock.
     """
 
     def __init__(self, work: Path) -> None:
-        """Convert in a temporary folder in `work`."""
+        """Convert in the folder `work`."""
         self._work = work
-        self._folder: TemporaryDirectory[str] | None = None
         self._decoders: FrameDecoders | None = None
         self._encoders: FrameEncoders | None = None
         self._lock = Lock()
@@ -36,13 +34,11 @@ class Conversion:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Stop the decoders and encoders, and delete the folder; running conversions fail."""
+        """Stop the decoders and encoders; running conversions fail."""
         with self._lock:
             for processes in (self._decoders, self._encoders):
                 if processes:
                     processes.close()
-            if self._folder:
-                self._folder.cleanup()
 
     def __call__(
         self, instance: SOPInstance, transfer_syntax_uid: str
@@ -55,18 +51,15 @@ class Conversion:
         from .transcode import FrameDecoders, FrameEncoders, compress, convert
 
         is_compression = transfer_syntax_uid in COMPRESSIONS
-        try:
-            with self._lock:
-                if not self._folder:
-                    self._folder = TemporaryDirectory(dir=self._work, ignore_cleanup_errors=True)
-                folder = Path(self._folder.name)
-                if is_compression:
-                    encoders = self._encoders = self._encoders or FrameEncoders(folder)
-                else:
-                    decoders = self._decoders = self._decoders or FrameDecoders(folder)
+        with self._lock:
             if is_compression:
-                return compress(instance, transfer_syntax_uid, encoders, folder)
-            return convert(instance, transfer_syntax_uid, decoders, folder)
+                encoders = self._encoders = self._encoders or FrameEncoders(self._work)
+            else:
+                decoders = self._decoders = self._decoders or FrameDecoders(self._work)
+        try:
+            if is_compression:
+                return compress(instance, transfer_syntax_uid, encoders, self._work)
+            return convert(instance, transfer_syntax_uid, decoders, self._work)
         except OSError as error:
             if is_full(error):
                 return Unreadable(Reason(Kind.NO_SPACE))

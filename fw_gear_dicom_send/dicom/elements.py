@@ -78,12 +78,8 @@ class Scan:
 class ElementReader(HeaderReader):
     """Reader of the elements of a dataset in a seekable file, a window at a time."""
 
-    _lengths = 0
-
-    @property
-    def has_odd_length(self) -> bool:
-        """Whether any value so far has an odd length, including values in nested items."""
-        return self._lengths % 2 == 1
+    lengths = 0
+    """All lengths of values so far, joined by OR, including those in nested items."""
 
     def until(self, size: int) -> "ElementReader":
         """Return a reader of the first `size` bytes of the file."""
@@ -203,7 +199,7 @@ class ElementReader(HeaderReader):
                 at, previous = end, tag
         finally:
             scan.end, scan.last_tag = base + at, previous
-            self._lengths |= lengths
+            self.lengths |= lengths
 
     def hides_element(self, element: Element, encoding: Encoding) -> bool:
         """Return whether a long text contains a NUL and a known element with a higher tag.
@@ -265,7 +261,7 @@ class ElementReader(HeaderReader):
             elif tag != ITEM:
                 raise MalformedError("a sequence contains something other than items")
             elif length != UNDEFINED_LENGTH:
-                self._lengths |= length
+                self.lengths |= length
                 start += length
                 continue
             else:
@@ -280,7 +276,7 @@ class ElementReader(HeaderReader):
                         raise MalformedError(TOO_DEEP)
                     encoding = self.item_encoding(start, inner)
                     break
-                self._lengths |= end - value
+                self.lengths |= end - value
             else:
                 raise TruncatedError("an item is truncated")
 

@@ -12,11 +12,10 @@ from typing import BinaryIO
 
 from ..reasons import OUT_OF_MEMORY, Kind, Reason
 from ..text import quantity
-from .dataset_end import end_of_dataset
 from .deflate import InflatedTooLargeError, InflationError, deflate, inflate
 from .elements import Element, ElementReader, Scan
 from .headers import ITEM, LAYOUTS, UNDEFINED_LENGTH, Encoding, MalformedError, TruncatedError
-from .integrity import NOTED, check_integrity, check_pixel_data
+from .integrity import NOTED, check_integrity, check_pixel_data, end_of_dataset
 from .odd_lengths import odd_length_patches
 from .part10 import DatasetLocation, locate
 from .privacy import LAST_GROUP, Identity, identity_tags
@@ -90,7 +89,7 @@ def _stamp(
         return Unreadable(Reason(Kind.NO_PRIVATE_BLOCK, f"{group:04X}"))
     patches: list[Patch] = []
     is_odd = (size - location.start) % 2
-    if is_sound and (reader.has_odd_length or is_odd):
+    if is_sound and (reader.lengths | is_odd) % 2:
         patches = odd_length_patches(reader, location.start, location.encoding)
     elif is_odd:
         patches = [Patch(size, size, b"\0")]

@@ -7,18 +7,17 @@ from ...reasons import OUT_OF_MEMORY, Kind, Reason
 from ..elements import SEQUENCE_DELIMITATION
 from ..headers import ITEM, UNDEFINED_LENGTH
 from ..types import SOPInstance, Unreadable
-from ..uids import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN, JPEG_2000_LOSSLESS
+from ..uids import JPEG_2000_LOSSLESS
 from .frame_codecs import FrameEncoders
 from .frame_encoder import RawFrame
 from .frame_processes import UnsuitableError
 from .layout import BYTE, COLOR, MONOCHROME, PHOTOMETRIC, PLANAR, WORD, Layout
-from .recoding import CHUNK, EXPLICIT, IMPLICIT, Header, Input, Output, UnconvertibleError
+from .recoding import CHUNK, EXPLICIT, UNCOMPRESSED, Header, Input, Output, UnconvertibleError
 from .rewriter import PIXEL_DATA, Level, Rewriter, rewritten
 
 MAX_SAMPLES = 1 << 24
 """Samples of the largest frame to compress, as encoding takes 18 bytes of memory per sample."""
 MIN_STORED = 2
-SOURCES = {EXPLICIT_VR_LITTLE_ENDIAN: EXPLICIT, IMPLICIT_VR_LITTLE_ENDIAN: IMPLICIT}
 GREY = ("MONOCHROME1", "MONOCHROME2", "PALETTE COLOR")
 RGB, YBR_FULL = "RGB", "YBR_FULL"
 BY_PIXEL, BY_PLANE = b"\0\0", b"\1\0"
@@ -28,15 +27,9 @@ class _Compressor(Rewriter):
     """Rewriter that compresses pixels and writes other elements in explicit VR (PS3.5 A.4)."""
 
     def __init__(
-        self,
-        source: Input,
-        target: Output,
-        transfer_syntax_uid: str,
-        encoders: FrameEncoders,
-        work: Path,
+        self, source: Input, target: Output, syntax: str, work: Path, encoders: FrameEncoders
     ) -> None:
-        super().__init__(source, target, work, recodes_pixels=True)
-        self._transfer_syntax_uid = transfer_syntax_uid
+        super().__init__(source, target, syntax, work)
         self._encoders = encoders
         self.has_pixels = False
 
@@ -45,7 +38,14 @@ class _Compressor(Rewriter):
         if level.parent:
             return False
         layout = _layout_of(header, level)
-        frame = self._frame(layout, level)
+        shape = (layout.rows, layout.columns, layout.samples, layout.allocated, layout.stored)
+        frame = RawFrame(
+            self._transfer_syntax_uid,
+            *shape,
+            is_signed=layout.signed,
+            is_planar=layout.samples == COLOR and level.description[PLANAR] == BY_PLANE,
+            is_rgb=layout.photometric == RGB,
+        )
         self.has_pixels = True
         self._out.write(Header(PIXEL_DATA, "OB", UNDEFINED_LENGTH).encoded(EXPLICIT))
         offsets = array("I")
@@ -79,19 +79,6 @@ class _Compressor(Rewriter):
                 self._out.write(chunk)
         self._out.write(bytes(coded.size % 2))
         return len(header) + size
-
-    def _frame(self, layout: Layout, level: Level) -> RawFrame:
-        return RawFrame(
-            self._transfer_syntax_uid,
-            layout.rows,
-            layout.columns,
-            layout.samples,
-            layout.allocated,
-            layout.stored,
-            is_signed=layout.signed,
-            is_planar=layout.samples == COLOR and level.description[PLANAR] == BY_PLANE,
-            is_rgb=layout.photometric == RGB,
-        )
 
 
 def _layout_of(header: Header, level: Level) -> Layout:
@@ -140,8 +127,8 @@ def compress(
 
     def write(output: Output) -> tuple[Reason, ...]:
         source = Input(instance.dataset.blocks(CHUNK))
-        compressor = _Compressor(source, output, transfer_syntax_uid, encoders, work)
-        compressor.dataset(SOURCES[instance.transfer_syntax_uid], EXPLICIT)
+        compressor = _Compressor(source, output, transfer_syntax_uid, work, encoders)
+        compressor.dataset(UNCOMPRESSED[instance.transfer_syntax_uid], EXPLICIT)
         if not compressor.has_pixels or output.finish().size >= instance.dataset.size:
             raise UnsuitableError("it would not be smaller")
         return compressor.remarks

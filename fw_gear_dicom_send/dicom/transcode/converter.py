@@ -16,9 +16,7 @@ from ..uids import (
     DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
     DEFLATED_FRAMES,
     EXPLICIT_VR_BIG_ENDIAN,
-    EXPLICIT_VR_LITTLE_ENDIAN,
     GE_BIG_ENDIAN_PIXELS,
-    IMPLICIT_VR_LITTLE_ENDIAN,
     name_of,
 )
 from .frame_codecs import FrameDecoders
@@ -29,6 +27,7 @@ from .recoding import (
     CHUNK,
     EXPLICIT,
     IMPLICIT,
+    UNCOMPRESSED,
     Header,
     Input,
     Output,
@@ -37,12 +36,8 @@ from .recoding import (
 )
 from .rewriter import PIXEL_DATA, Level, ReplaceableElement, Rewriter, rewritten
 
-TARGETS: dict[str, Encoding] = {
-    IMPLICIT_VR_LITTLE_ENDIAN: IMPLICIT,
-    EXPLICIT_VR_LITTLE_ENDIAN: EXPLICIT,
-}
 SOURCES: dict[str, Encoding] = {
-    **TARGETS,
+    **UNCOMPRESSED,
     EXPLICIT_VR_BIG_ENDIAN: BIG,
     DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN: EXPLICIT,
     GE_BIG_ENDIAN_PIXELS: IMPLICIT,
@@ -55,16 +50,9 @@ class _Converter(Rewriter):
     """Rewriter that also decodes compressed pixels, and swaps those of GE's transfer syntax."""
 
     def __init__(
-        self,
-        source: Input,
-        target: Output,
-        transfer_syntax_uid: str,
-        decoders: FrameDecoders,
-        work: Path,
+        self, source: Input, target: Output, syntax: str, work: Path, decoders: FrameDecoders
     ) -> None:
-        self._encapsulated = transfer_syntax_uid in DECODABLE
-        super().__init__(source, target, work, recodes_pixels=self._encapsulated)
-        self._transfer_syntax_uid = transfer_syntax_uid
+        super().__init__(source, target, syntax, work)
         self._decoders = decoders
         self._padded = 0
         self._lossy: Level | None = None
@@ -124,9 +112,8 @@ class _Converter(Rewriter):
         self._out.write(Header(PIXEL_DATA, vr, layout.size).encoded(level.target))
         photometric = layout.photometric
         fragments = self._fragments(layout.max_coded)
-        frames = native_frames(
-            fragments, self._transfer_syntax_uid, layout, self._decoders, self._work
-        )
+        syntax = self._transfer_syntax_uid
+        frames = native_frames(fragments, syntax, layout, self._decoders, self._work)
         with closing(frames):
             for frame in frames:
                 for chunk in frame.chunks:
@@ -177,17 +164,17 @@ def convert(
     source_uid = instance.transfer_syntax_uid
 
     def write(output: Output) -> tuple[Reason, ...]:
-        source, target = SOURCES.get(source_uid), TARGETS.get(transfer_syntax_uid)
+        source, target = SOURCES.get(source_uid), UNCOMPRESSED.get(transfer_syntax_uid)
         if source is None or target is None:
             raise UnconvertibleError("no decoder is available")
         is_deflated = source_uid == DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN
         chunks = instance.dataset.blocks(CHUNK)
         chunks = inflate(chunks) if is_deflated else chunks
-        if source == target and (is_deflated or source_uid in TARGETS):
+        if source == target and (is_deflated or source_uid in UNCOMPRESSED):
             for chunk in chunks:
                 output.write(chunk)
             return ()
-        converter = _Converter(Input(chunks), output, source_uid, decoders, work)
+        converter = _Converter(Input(chunks), output, source_uid, work, decoders)
         converter.dataset(source, target)
         return converter.finish()
 

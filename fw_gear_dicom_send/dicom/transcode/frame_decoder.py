@@ -172,10 +172,7 @@ def decode_rle(coded: bytes, frame: Frame) -> Iterator[bytes]:
 
 
 def inflate(coded: bytes, frame: Frame) -> Iterator[bytes]:
-    """Inflate a frame, which one byte of padding may follow (PS3.5 A.4.13).
-
-    Raises FrameError.
-    """
+    """Inflate a frame, which one byte of padding may follow (PS3.5 A.4.13); raises FrameError."""
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
     size = 0
     try:

@@ -56,10 +56,7 @@ class RawFrame(Frame):
 
 
 def encode(native: bytes, frame: RawFrame) -> bytes:
-    """Return the bit stream of a frame.
-
-    Raises FrameError.
-    """
+    """Return the bit stream of a frame; raises FrameError."""
     numpy: Any = import_module("numpy")
     codecs: Any = import_module("imagecodecs")
     width = frame.allocated // BYTE

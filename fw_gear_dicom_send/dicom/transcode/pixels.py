@@ -7,8 +7,7 @@ from pathlib import Path
 from ...reasons import Kind
 from ..temporary_files import new_temporary_file
 from ..uids import JPEG_LOSSY, PLAIN
-from .bitstreams import BitStream
-from .coded_frames import TRUNCATED, check_frame, join_fragments
+from .coded_frames import TRUNCATED, BitStream, check_frame, join_fragments
 from .frame_codecs import FrameDecoders
 from .frame_decoder import Frame
 from .layout import BIT, BYTE, COLORS, MONOCHROME, WORD, Layout

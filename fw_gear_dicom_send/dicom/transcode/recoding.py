@@ -11,6 +11,7 @@ from .. import headers
 from ..dictionary import implicit_vr
 from ..headers import ITEM, Encoding
 from ..types import EncodedDataset, Span
+from ..uids import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
 
 CHUNK = 65536
 MAX_SHORT = 0xFFFF
@@ -41,6 +42,8 @@ class TooLargeError(UnconvertibleError):
 IMPLICIT = Encoding(implicit=True, little=True)
 EXPLICIT = Encoding(implicit=False, little=True)
 BIG = Encoding(implicit=False, little=False)
+UNCOMPRESSED = {IMPLICIT_VR_LITTLE_ENDIAN: IMPLICIT, EXPLICIT_VR_LITTLE_ENDIAN: EXPLICIT}
+"""Transfer syntaxes to convert to, and to compress from."""
 
 
 @dataclass(frozen=True)
@@ -72,13 +75,9 @@ class Input:
         self._buffer = bytearray()
         self.position = 0
 
-    def at_end(self) -> bool:
-        """Return whether all bytes have been read."""
-        return not self._has(1)
-
     def read(self, size: int) -> bytes:
         """Read exactly `size` bytes; raises UnconvertibleError if there are fewer."""
-        if not self._has(size):
+        if not self.has(size):
             raise UnconvertibleError("it is truncated")
         data = bytes(self._buffer[:size])
         del self._buffer[:size]
@@ -130,7 +129,8 @@ class Input:
         while size:
             size -= len(self.read(min(size, CHUNK)))
 
-    def _has(self, size: int) -> bool:
+    def has(self, size: int) -> bool:
+        """Return whether at least `size` bytes follow."""
         while len(self._buffer) < size:
             chunk = next(self._chunks, None)
             if chunk is None:

@@ -11,6 +11,7 @@ from ..elements import ITEM_DELIMITATION, SEQUENCE_DELIMITATION
 from ..headers import ITEM, UNDEFINED_LENGTH, Encoding
 from ..temporary_files import new_temporary_file
 from ..types import SOPInstance
+from ..uids import DECODABLE
 from .layout import ALLOCATED, DESCRIPTION, LOSSY, PHOTOMETRIC, PLANAR, REPRESENTATION, WORD
 from .recoding import (
     CHUNK,
@@ -73,15 +74,17 @@ class Rewriter:
     they would become wrong (PS3.5 7.2, 7.5).
     """
 
-    def __init__(self, source: Input, target: Output, work: Path, *, recodes_pixels: bool) -> None:
-        """Read from `source`, and write to `target`; `work` is the folder for temporary files.
+    def __init__(self, source: Input, target: Output, syntax: str, work: Path) -> None:
+        """Read from `source`, and write to `target`.
 
-        With `recodes_pixels`, elements that describe pixels can be replaced later.
+        `syntax` is the transfer syntax of the encapsulated pixels before or after, if any. `work`
+        is the folder for temporary files.
         """
         self._in = source
         self._out = target
+        self._transfer_syntax_uid = syntax
+        self._encapsulated = syntax in DECODABLE
         self._work = work
-        self._recodes_pixels = recodes_pixels
         self._has_group_lengths = False
 
     @property
@@ -92,7 +95,7 @@ class Rewriter:
     def dataset(self, source: Encoding, target: Encoding) -> None:
         """Convert the whole dataset."""
         level = Level(source, target)
-        while not self._in.at_end():
+        while self._in.has(1):
             self._element(self._in.header(source), level)
         self._resolve_vrs(level)
 
@@ -104,16 +107,14 @@ class Rewriter:
             return
         if (header.vr == "SQ" and length) or length == UNDEFINED_LENGTH:
             self._sequence(header, level)
-        elif tag & 0xFFFF == 0 or (self._recodes_pixels and tag in OFFSETS):
+        elif tag & 0xFFFF == 0 or (self._encapsulated and tag in OFFSETS):
             self._in.skip(length)
             self._has_group_lengths |= tag & 0xFFFF == 0
         elif tag in DESCRIPTION and length <= MAX_DESCRIPTION:
             self._described(header, level)
         elif header.vr == US_OR_SS and length <= MAX_SHORT and not level.target.implicit:
-            element = ReplaceableElement(
-                self._out.write_replaceable(b"", length), header, self._in.read(length)
-            )
-            level.unsigned_or_signed.append(element)
+            piece, value = self._out.write_replaceable(b"", length), self._in.read(length)
+            level.unsigned_or_signed.append(ReplaceableElement(piece, header, value))
         else:
             self._plain(header, level)
 
@@ -126,10 +127,9 @@ class Rewriter:
         value = b"".join(self._in.value(header, level.source))
         level.description[header.tag] = value
         data = header.encoded(level.target) + value
-        if self._recodes_pixels and header.tag in (PHOTOMETRIC, PLANAR, LOSSY):
-            level.replaceable[header.tag] = ReplaceableElement(
-                self._out.write_replaceable(data), header, value
-            )
+        if self._encapsulated and header.tag in (PHOTOMETRIC, PLANAR, LOSSY):
+            piece = self._out.write_replaceable(data)
+            level.replaceable[header.tag] = ReplaceableElement(piece, header, value)
         else:
             self._out.write(data)
 

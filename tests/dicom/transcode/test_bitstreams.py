@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from fw_gear_dicom_send.dicom.transcode.bitstreams import (
+from fw_gear_dicom_send.dicom.transcode.coded_frames import (
     BitStream,
     read_jpeg,
     read_jpeg_2000,
