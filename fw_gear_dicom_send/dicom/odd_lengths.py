@@ -8,6 +8,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from struct import Struct
+from typing import Any
 
 from .dictionary import implicit_vr
 from .elements import (
@@ -63,29 +64,26 @@ def odd_length_patches(reader: ElementReader, start: int, encoding: Encoding) ->
 def _run(step: _Step) -> tuple[int, int]:
     """Run a step and the nested ones without recursion, and return its growth and end."""
     steps = [step]
-    result: tuple[int, int] | None = None
+    result: Any = None
     error: MalformedError | None = None
-    while True:
+    while steps:
         try:
-            # A new generator takes no value.
-            nested = steps[-1].throw(error) if error else steps[-1].send(result)  # type: ignore[arg-type]
-        except StopIteration as stop:
-            steps.pop()
-            value: tuple[int, int] = stop.value
-            if not steps:
-                return value
-            result, error = value, None
-        except MalformedError as exc:
-            steps.pop()
-            if not steps:
-                raise
-            error = exc
-        else:
-            result, error = None, None
+            nested = steps[-1].throw(error) if error else steps[-1].send(result)
+            result = error = None
             if len(steps) > 2 * MAX_NESTING:
                 error = _LimitError(TOO_DEEP)
             else:
                 steps.append(nested)
+        except StopIteration as stop:
+            steps.pop()
+            result, error = stop.value, None
+        except MalformedError as exc:
+            steps.pop()
+            error = exc
+    if error:
+        raise error
+    growth, end = result
+    return growth, end
 
 
 @dataclass(slots=True)

@@ -44,13 +44,14 @@ class DatasetLocation:
     """Start and encoding of a file's dataset.
 
     `transfer_syntax_uid` is the actual one. If the file meta group is missing or declares another
-    VR encoding or byte order, the bytes of the dataset decide.
+    VR encoding or byte order, the bytes of the dataset decide. `media_class` is the SOP class in
+    that group.
     """
 
     start: int
     transfer_syntax_uid: str
     encoding: Encoding
-    is_directory: bool
+    media_class: str
 
 
 def locate(content: BinaryIO) -> DatasetLocation:
@@ -87,12 +88,7 @@ def locate(content: BinaryIO) -> DatasetLocation:
         declared = _PLAIN[encoding]
     elif declared in TRANSFER_SYNTAXES and not encoding.little:
         raise MalformedError("it is big endian, but its transfer syntax is little endian")
-    return DatasetLocation(
-        start,
-        declared,
-        encoding,
-        sop_class == MEDIA_STORAGE_DIRECTORY or _holds_records(reader, start, encoding),
-    )
+    return DatasetLocation(start, declared, encoding, sop_class)
 
 
 def _is_in_value(reader: ElementReader, head: bytes) -> bool:
@@ -105,11 +101,14 @@ def _is_in_value(reader: ElementReader, head: bytes) -> bool:
     return False
 
 
-def _holds_records(reader: ElementReader, start: int, encoding: Encoding) -> bool:
-    """Return whether a dataset has a Directory Record Sequence, as a DICOMDIR does (PS3.3 F.3).
+def _is_directory(reader: ElementReader, location: DatasetLocation) -> bool:
+    """Return whether a dataset is a DICOMDIR, or has a Directory Record Sequence (PS3.3 F.3).
 
     Other elements of its group do not count: some writers leave (0004,1500) in images.
     """
+    start, encoding = location.start, location.encoding
+    if location.media_class == MEDIA_STORAGE_DIRECTORY:
+        return True
     with suppress(MalformedError):  # from a sequence that extends beyond the head
         for tag, _, _, end in reader.walk(start, encoding, _FILE_SET_GROUP):
             if tag == _DIRECTORY_RECORDS:
@@ -132,18 +131,19 @@ def skips(head: bytes) -> Skipped | None:
     content = BytesIO(head)
     try:
         location = locate(content)
-        if location.is_directory:
+        reader = ElementReader(content)
+        if _is_directory(reader, location):
             return Skipped.DICOMDIR
-        is_dicom = is_marked or _starts_dataset(content, location)
+        is_dicom = is_marked or _starts_dataset(reader, location)
     except MalformedError:
         is_dicom = is_marked
     return None if is_dicom else Skipped.NOT_DICOM
 
 
-def _starts_dataset(content: BytesIO, location: DatasetLocation) -> bool:
+def _starts_dataset(reader: ElementReader, location: DatasetLocation) -> bool:
     known = 0
     latest = -1
-    walk = ElementReader(content).walk(location.start, location.encoding, _FIRST_GROUP)
+    walk = reader.walk(location.start, location.encoding, _FIRST_GROUP)
     with suppress(MalformedError):  # from a sequence that extends beyond the head
         for tag, _, _, _ in walk:
             group = tag >> 16

@@ -246,25 +246,19 @@ def _memory() -> int:
 
 def bound_memory(size: int) -> None:
     """Limit the address space of this process to `size` bytes above its current use, on Linux."""
-    if sys.platform != "linux":
-        return
+    if sys.platform == "linux":
+        pages = int(os.pread(_memory(), MAX_STDERR, 0).split()[0])
+        _limit("RLIMIT_AS", pages * os.sysconf("SC_PAGE_SIZE") + SPARE_ADDRESSES + size)
+
+
+def _limit(kind: str, value: int) -> None:
+    """Change a soft limit of this process, unless its hard limit is lower."""
     import resource
 
-    pages = int(os.pread(_memory(), MAX_STDERR, 0).split()[0])
-    limit = pages * resource.getpagesize() + SPARE_ADDRESSES + size
-    _, hard = resource.getrlimit(resource.RLIMIT_AS)
-    if hard == resource.RLIM_INFINITY or limit < hard:
-        resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
-
-
-def bound_time(seconds: float) -> None:
-    """Limit the CPU time of this process to `seconds` above its current use, rounded up."""
-    import resource
-
-    limit = int(time.process_time() + seconds) + 1
-    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
-    if hard == resource.RLIM_INFINITY or limit < hard:
-        resource.setrlimit(resource.RLIMIT_CPU, (limit, hard))
+    number = getattr(resource, kind)
+    _, hard = resource.getrlimit(number)
+    if hard == resource.RLIM_INFINITY or value < hard:
+        resource.setrlimit(number, (value, hard))
 
 
 def serve(
@@ -287,7 +281,8 @@ def serve(
     target.write(READY)
     target.flush()
     while request := source.read(SECONDS.size + requests.size):
-        bound_time(*SECONDS.unpack_from(request))
+        (seconds,) = SECONDS.unpack_from(request)
+        _limit("RLIMIT_CPU", int(time.process_time() + seconds) + 1)
         *fields, size = requests.unpack_from(request, SECONDS.size)
         outcome = FrameOutcome.DONE
         try:
