@@ -173,3 +173,10 @@ def test_signatures_in_data_are_ignored(work: Path) -> None:
     content = bytes(128) + b"DICM" + b"".join(noise.choice(parts) for _ in range(5000))
     whole = streamed(content, A, method=STORED)
     assert items_of(whole[:-10], work) == [*images(content, A), BROKEN]
+
+
+def test_a_record_that_ends_behind_the_file(work: Path) -> None:
+    """A directory whose last record is longer than the rest of the file is damaged."""
+    data = bytearray(plain(A, B, method=zipfile.ZIP_STORED))
+    struct.pack_into("<H", data, data.rindex(b"PK\x01\x02") + 28, 0xFFFF)
+    assert items_of(bytes(data), work) == [*images(A, B), BROKEN]
