@@ -69,10 +69,6 @@ class NameChoice:
             return Exclusion.NOT_INCLUDED
         return Exclusion.EXCLUDED if self.exclude.match(name) else None
 
-    def selects(self, name: str) -> bool:
-        """Return whether a file of this name is selected."""
-        return self.cause(name) is None
-
 
 ANY_NAME = NameChoice()
 
@@ -234,16 +230,6 @@ class Remark:
     def kind(self) -> Kind:
         """The kind of the last reason."""
         return self.reasons[-1].kind
-
-    @property
-    def code(self) -> str:
-        """The code of the last reason."""
-        return self.kind.code
-
-    @property
-    def advice(self) -> str:
-        """The advice of the last reason."""
-        return self.reasons[-1].advice
 
 
 @dataclass(frozen=True)

@@ -86,40 +86,39 @@ def test_texts(reason: Reason, text: str) -> None:
     "detail",
     ["out of resources", "no space", "certificate", "given up", "the archive", "API key", "{}"],
 )
-def test_free_text_does_not_change_the_advice(detail: str) -> None:
+def test_free_text_does_not_change_the_code(detail: str) -> None:
     """The message of a server, a site or a system only changes the text."""
     reason = Reason(Kind.REFUSED, f"0xC000 Cannot Understand, error comment {detail}")
-    assert reason.advice == Kind.REFUSED.advice
-    assert reason.code == "refused"
+    assert reason.kind.code == "refused"
     assert detail in reason.text
 
 
 def test_an_encrypted_member_is_not_called_damaged() -> None:
     """Uploading the same archive again does not help."""
-    advice = Reason(Kind.ENCRYPTED_MEMBER).advice
+    advice = Kind.ENCRYPTED_MEMBER.advice
     assert "unencrypted" in advice
     assert "damaged" not in advice
 
 
 def test_a_lost_download_is_not_blamed_on_the_dicom_server() -> None:
     """Its advice mentions Flywheel; the advice for a lost association mentions the server."""
-    assert "Flywheel" in Reason(Kind.DOWNLOAD_LOST).advice
-    assert "firewall" not in Reason(Kind.DOWNLOAD_LOST).advice
-    assert "firewall" in Reason(Kind.CONNECTION_LOST, "before the answer to a request").advice
+    assert "Flywheel" in Kind.DOWNLOAD_LOST.advice
+    assert "firewall" not in Kind.DOWNLOAD_LOST.advice
+    assert "firewall" in Kind.CONNECTION_LOST.advice
 
 
 def test_a_member_that_is_too_large_is_not_called_damaged() -> None:
     """It is undamaged but exceeds a limit."""
-    assert "16 GiB" in Reason(Kind.MEMBER_TOO_LARGE).advice
+    assert "16 GiB" in Kind.MEMBER_TOO_LARGE.advice
 
 
 def test_the_last_reason_of_a_remark_counts() -> None:
-    """A conversion comes first in the text; code and advice are those of the failure."""
+    """A conversion comes first in the text; the kind is that of the failure."""
     conversion = Reason(Kind.CONVERTED, "MR only as RLE")
     refusal = Reason(Kind.REFUSED, "0xC000 Cannot Understand")
     remark = Remark((conversion, refusal), 2, failure=True)
     assert remark.text == "the server accepts MR only as RLE; status 0xC000 Cannot Understand"
-    assert (remark.code, remark.advice) == ("refused", Kind.REFUSED.advice)
+    assert remark.kind is Kind.REFUSED
 
 
 FLYWHEEL = (

@@ -116,7 +116,7 @@ def outcome_of(result: StoreResult) -> str:
 def code_of(result: StoreResult) -> str:
     """Return the code of the failure or of the last remark, empty if there is none."""
     reasons = (result.reason,) if isinstance(result, NotSent) else result.remarks
-    return reasons[-1].code if reasons else ""
+    return reasons[-1].kind.code if reasons else ""
 
 
 def _reason(result: StoreResult) -> str:

@@ -84,7 +84,7 @@ def _failed(rows: Sequence[FileReport]) -> dict[str, int]:
     """Return the number of failed images for each code."""
     counts: Counter[str] = Counter()
     for remark in (remark for row in rows for remark in row.remarks if remark.failure):
-        counts[remark.code] += remark.images
+        counts[remark.kind.code] += remark.images
     return dict(counts)
 
 
@@ -103,7 +103,7 @@ def _file(row: FileReport) -> dict[str, Any]:
 
 def _not_verified(verification: VerificationSummary) -> dict[str, Any]:
     causes = [
-        {"text": reason.text, "code": reason.code, "images": images}
+        {"text": reason.text, "code": reason.kind.code, "images": images}
         for reason, images in verification.causes
     ]
     return {"absent": verification.absent, "causes": causes}
@@ -112,7 +112,7 @@ def _not_verified(verification: VerificationSummary) -> dict[str, Any]:
 def _remark(remark: Remark) -> dict[str, Any]:
     return {
         "text": remark.text,
-        "code": remark.code,
+        "code": remark.kind.code,
         "images": remark.images,
         "failure": remark.failure,
     }

@@ -144,7 +144,7 @@ def rows(
 
 def codes(row: FileReport) -> list[tuple[str, int]]:
     """Return the codes of the failures of a row, each with its number of images."""
-    return [(remark.code, remark.images) for remark in row.remarks if remark.failure]
+    return [(remark.kind.code, remark.images) for remark in row.remarks if remark.failure]
 
 
 @pytest.mark.parametrize("associations", [1, 4])

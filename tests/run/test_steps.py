@@ -200,5 +200,5 @@ def test_a_download_that_never_fits_fails(tmp_path: Path) -> None:
     counts = FileCounts(files.entries)
     send(Resources(CONFIG, files, tmp_path, Sender(), Observer()), counts)
     (row,) = counts.reports()
-    assert [remark.code for remark in row.remarks] == ["download-not-written"]
+    assert [remark.kind.code for remark in row.remarks] == ["download-not-written"]
     assert files.failures == 1

@@ -84,5 +84,5 @@ def test_images_on_a_lost_server_are_unknown() -> None:
         peer = peer_of(server, server.ae_title)
     find = find_scu(peer)
     answer = find.verify(references(1, 2))
-    assert {reason.code for reason in answer.unknown.values()} == {"server-unreachable"}
+    assert {reason.kind.code for reason in answer.unknown.values()} == {"server-unreachable"}
     assert find.given_up is None
