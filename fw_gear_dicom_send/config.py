@@ -99,12 +99,15 @@ def parse(config_json: Mapping[str, Any]) -> GearConfig:
     options = {name: value for name, value in given.items() if name in _OF_GEAR}
     given_files = {name: inputs[name] for name in _FILES if inputs.get(name) is not None}
     files = {name: _input_path(name, file) for name, file in given_files.items()}
+    api_key = (inputs.get("api-key") or {}).get("key")
+    if not api_key:
+        raise ConfigError("api-key", None, "the API key that Flywheel gives to a job")
     return GearConfig(
         **_checked({**options, **files}),
         container=_container("destination container", config_json.get("destination")),
         input_file=_input_file(inputs.get("file")),
-        api_key=_api_key(inputs.get("api-key")),
-        job_id=_job_id(config_json.get("job")),
+        api_key=api_key,
+        job_id=(config_json.get("job") or {}).get("id", ""),
     )
 
 
@@ -160,17 +163,3 @@ def _input_path(name: str, given: Any) -> Path:
                 raise ConfigError(name, Path(path).name, "a file in the input folder")
             return Path(path)
     raise ConfigError(name, given, "an input with its location")
-
-
-def _job_id(given: Any) -> str:
-    match given:
-        case {"id": str(job_id)}:
-            return job_id
-    return ""
-
-
-def _api_key(given: Any) -> str:
-    match given:
-        case {"key": str(key)} if key:
-            return key
-    raise ConfigError("api-key", None, "the API key that Flywheel gives to a job")

@@ -19,9 +19,6 @@ from signal import Signals
 from .retry import is_temporary_status
 from .text import printable
 
-_SIGNALLED = 128
-"""Offset that shells add to the number of a signal."""
-
 
 class ExitCode(IntEnum):
     """Exit code of a command. After a signal it is 128 plus the signal's number."""
@@ -108,5 +105,5 @@ class CancelledError(DicomSendError):
 
     def __init__(self, signal: Signals) -> None:
         """Name the signal."""
-        self.exit_code = _SIGNALLED + signal
+        self.exit_code = 128 + signal
         super().__init__(f"The run was stopped by {signal.name}")

@@ -78,11 +78,6 @@ def log_details() -> None:
         logging.getLogger(name).setLevel(logging.DEBUG)
 
 
-def log_errors() -> None:
-    """Log errors only."""
-    logging.getLogger().setLevel(logging.ERROR)
-
-
 @contextmanager
 def deferred_signals() -> Iterator[None]:
     """Let a signal end the main thread only where `raise_deferred` or `accepted_signals` allow it.

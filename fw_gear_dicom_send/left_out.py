@@ -37,13 +37,11 @@ class LeftOutFiles:
         return tuple(self._of(cause) for cause in Exclusion if self._counts[cause])
 
     def _of(self, cause: Exclusion) -> LeftOut:
-        number = self._counts[cause]
-        if cause is Exclusion.OTHER_TYPE:
-            common = self._types.most_common(MAX_EXAMPLES)
-            examples = tuple(f"{count} {name}" for name, count in common)
-            return LeftOut(cause, number, examples, number - sum(count for _, count in common))
-        names = tuple(self._names[cause])
-        return LeftOut(cause, number, names, number - len(names))
+        number, names = self._counts[cause], self._names.get(cause, [])
+        types = self._types.most_common(MAX_EXAMPLES) if cause is Exclusion.OTHER_TYPE else []
+        examples = (*names, *(f"{count} {name}" for name, count in types))
+        more = number - len(names) - sum(count for _, count in types)
+        return LeftOut(cause, number, examples, more)
 
 
 def _short(name: str) -> str:

@@ -69,6 +69,10 @@ class NameChoice:
             return Exclusion.NOT_INCLUDED
         return Exclusion.EXCLUDED if self.exclude.match(name) else None
 
+    def selects(self, name: str) -> bool:
+        """Return whether a file of this name is selected."""
+        return self.cause(name) is None
+
 
 ANY_NAME = NameChoice()
 

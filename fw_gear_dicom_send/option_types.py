@@ -157,10 +157,6 @@ def check_all(options: Iterable[Option], given: Mapping[str, Any]) -> dict[str, 
     return {row.name: row.check(given.get(row.name, row.default)) for row in options}
 
 
-def _boolean(given: Any) -> Any:
-    return _BOOLEANS.get(str(given).lower(), given)
-
-
 def _number(text: str) -> Any:
     for kind in (int, float):
         try:
@@ -278,22 +274,14 @@ def _is_flywheel_tag(given: Any) -> bool:
     return tag.isprintable() and len(tag) <= _MAX_FLYWHEEL_TAG
 
 
-def _is_path(given: Any) -> bool:
-    return given is None or isinstance(given, str | Path)
-
-
-def _path(given: Any) -> Path | None:
-    return None if given is None else Path(given)
-
-
 BOOLEAN = OptionType(
     "true or false",
     lambda given: isinstance(given, bool),
     schema={"type": "boolean"},
-    read=_boolean,
+    read=lambda given: _BOOLEANS.get(str(given).lower(), given),
     show=lambda value: str(value).lower(),
 )
-SWITCH = OptionType("true or false", BOOLEAN.is_valid, read=_boolean)
+SWITCH = OptionType("true or false", BOOLEAN.is_valid, read=BOOLEAN.read)
 """A boolean that a command line can only turn on."""
 HOST = OptionType(
     "a host name, or an IPv4 or IPv6 address, without port or scheme",
@@ -326,7 +314,12 @@ FLYWHEEL_TAG = OptionType(
     {"type": "string", "maxLength": _MAX_FLYWHEEL_TAG},
     metavar="TAG",
 )
-FILE = OptionType("a path", _is_path, _path, metavar="FILE")
+FILE = OptionType(
+    "a path",
+    lambda given: given is None or isinstance(given, str | Path),
+    lambda given: None if given is None else Path(given),
+    metavar="FILE",
+)
 FOLDER = replace(FILE, metavar="FOLDER")
 LIST = replace(FILE, convert=_same, metavar="LIST")
 """A file or -, which are different from each other only as text: ./- is a file."""

@@ -14,9 +14,6 @@ from typing import TypeVar
 
 log = logging.getLogger(__name__)
 
-_TEMPORARY_STATUSES = (408, 429)
-_FIRST_SERVER_ERROR = 500
-
 T = TypeVar("T")
 E = TypeVar("E", bound=Exception)
 
@@ -129,7 +126,7 @@ def retry(
 
 def is_temporary_status(status: int) -> bool:
     """Return whether an HTTP request with this status may succeed later (RFC 9110 15.5, 15.6)."""
-    return status in _TEMPORARY_STATUSES or status >= _FIRST_SERVER_ERROR
+    return status in (408, 429) or status >= 500
 
 
 class RetryBudget:

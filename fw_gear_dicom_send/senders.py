@@ -21,6 +21,17 @@ if TYPE_CHECKING:
     from .network.commitment_listener import CommitmentListener
 
 
+def connected(config: SendConfig) -> tuple[SendConfig, tls.TLSContext | None]:
+    """Return the configuration with its user identity, and the TLS context.
+
+    Raises ConfigError if the host is unknown, or if a certificate or the user identity is invalid.
+    """
+    resolve(config.peer)
+    if config.identity:
+        config = replace(config, user_identity=identity.read(config.identity))
+    return config, tls.make_context(config.tls) if config.tls else None
+
+
 @contextmanager
 def of(
     config: SendConfig,
@@ -34,13 +45,9 @@ def of(
 
     Images are converted in the folder `work`. `resend` has the waits while the server is at fault.
     A `listener` receives storage commitment reports over associations that the server opens.
-
-    Raises ConfigError if the host is unknown, or if a certificate or the user identity is invalid.
+    Raises ConfigError as `connected` does.
     """
-    resolve(config.peer)
-    if config.identity:
-        config = replace(config, user_identity=identity.read(config.identity))
-    context = tls.make_context(config.tls) if config.tls else None
+    config, context = connected(config)
     limit = config.bandwidth_limit
     with Conversion(work) as conversion:
         yield StorageSCU(

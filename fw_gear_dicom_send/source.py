@@ -11,10 +11,6 @@ from .retry import RetryPolicy
 _NEVER = RetryPolicy(max_time=0)
 
 
-def _nothing() -> None:
-    """Do nothing."""
-
-
 @dataclass(frozen=True)
 class Fetcher:
     """Functions and limits for bringing files to disk.
@@ -29,7 +25,7 @@ class Fetcher:
 
     fetch: Callable[[FileEntry], Fetch]
     threads: int = 1
-    stop: Callable[[], None] = _nothing
+    stop: Callable[[], None] = lambda: None
     late_policy: RetryPolicy = _NEVER
     outage: Callable[[], DownloadFailure | None] = lambda: None
 

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from urllib.parse import quote
 
 from ..errors import ConfigError, SiteError, UsageError
-from ..flywheel.api import API, EXHAUSTIVE, SITE_POLICY
+from ..flywheel.api import API, EXHAUSTIVE, SITE_POLICY, container_url
 from ..flywheel.client import connect
 from ..models import Container
 from ..retry import RetryPolicy
@@ -201,10 +201,12 @@ class BatchAPI:
 
     def read(self, file: StoredFile) -> bytes:
         """Return the content of a file."""
-        parent = f"/api/{file.parent.type}s/{_quoted(file.parent.id)}"
-        url, what = f"{parent}/files/{_quoted(file.name)}", f"{parent}/files/<report>"
+        url, what = container_url(file.parent, file.name), container_url(file.parent)
         return self._reader.ask(
-            "GET", url, what=what, headers={"Accept": "application/octet-stream"}
+            "GET",
+            url,
+            what=f"{what}/files/<report>",
+            headers={"Accept": "application/octet-stream"},
         )
 
     def _retries_since(self, created: datetime) -> Iterator[Job]:

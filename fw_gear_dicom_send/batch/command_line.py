@@ -7,9 +7,9 @@ from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
+from ..cli.completion import COMPLETE_FILE, COMPLETE_FOLDER
 from ..cli.help import add_completion, add_version
 from ..cli.parser import Parser
-from ..cli.shells import COMPLETE_FILE, COMPLETE_FOLDER
 from ..option_types import FILE, Group, Place
 from ..options import OPTIONS
 
@@ -45,9 +45,6 @@ examples:
       --destination pacs --called-ae ARCHIVE --verify find
   dicom-send-batch start --sessions-file ids.txt --destination pacs --called-ae ARCHIVE --dry-run
 """,
-    "follow": "example:\n  dicom-send-batch follow 66f0aa11bb22cc33dd44ee55\n",
-    "stop": "example:\n  dicom-send-batch stop 66f0aa11bb22cc33dd44ee55\n",
-    "retry": "example:\n  dicom-send-batch retry 66f0aa11bb22cc33dd44ee55\n",
     "list": "example:\n  dicom-send-batch list\n",
     "gather": "example:\n  dicom-send-batch gather 66f0aa11bb22cc33dd44ee55 --report-folder out\n",
 }
@@ -74,27 +71,18 @@ def parser() -> Parser:
     """Return the parser of the command line."""
     command = _Parser("dicom-send-batch", DESCRIPTION, EPILOG)
     add_version(command)
-    add_completion(command, _completion)
+    add_completion(command, parser, {})
     commands = command.add_subparsers(
         title="commands", dest="command", metavar="COMMAND", required=True, parser_class=_Parser
     ).add_parser
     _add_start(_command(commands, "start", "Start a job for each session, and follow the jobs."))
-    _add_batch(_command(commands, "follow", "Follow the jobs of an earlier batch."))
+    _command(commands, "follow", "Follow the jobs of an earlier batch.")
     stop = _command(commands, "stop", "Cancel the queued jobs of a batch.")
     stop.add_argument("--running", action="store_true", help="Also cancel running jobs.")
-    _add_batch(stop)
-    _add_batch(_command(commands, "retry", "Retry the failed jobs of a batch, and follow them."))
-    _add_batch(_command(commands, "gather", "Merge the reports of a batch."))
+    _command(commands, "retry", "Retry the failed jobs of a batch, and follow them.")
+    _command(commands, "gather", "Merge the reports of a batch.")
     _command(commands, "list", "List your newest batches. Admins see those of all users.")
     return command
-
-
-def _completion(shell: str) -> str:
-    """Return the completion script for a shell."""
-    # shtab takes 0.04 s to import, and only this needs it.
-    from ..cli.completion import script
-
-    return script(parser(), shell, {})
 
 
 def files(namespace: Namespace) -> dict[str, str]:
@@ -104,8 +92,13 @@ def files(namespace: Namespace) -> dict[str, str]:
 
 
 def _command(add_parser: Callable[..., Parser], name: str, text: str) -> Parser:
+    example = f"example:\n  dicom-send-batch {name} 66f0aa11bb22cc33dd44ee55\n"
     command = add_parser(
-        name, help=text, description=text, epilog=_EXAMPLES[name], usage=_USAGE.get(name)
+        name,
+        help=text,
+        description=text,
+        epilog=_EXAMPLES.get(name, example),
+        usage=_USAGE.get(name),
     )
     command.add_argument(
         "--api-key-file",
@@ -136,11 +129,9 @@ def _command(add_parser: Callable[..., Parser], name: str, text: str) -> Parser:
         command.add_argument(
             "--no-follow", action="store_true", help="Exit after starting the jobs."
         )
+    if name not in ("start", "list"):
+        command.add_argument("batch", metavar="BATCH", help="Id of the batch, as printed by start.")
     return command
-
-
-def _add_batch(command: Parser) -> None:
-    command.add_argument("batch", metavar="BATCH", help="Id of the batch, as printed by start.")
 
 
 def _add_start(command: Parser) -> None:

@@ -31,12 +31,15 @@ _INVALID = "the report is invalid"
 _SLACK = timedelta(minutes=1)
 """Maximum time between the end of a job and the attachment of its report."""
 _RUNNING = "Merge the reports again when the job has ended: dicom-send-batch gather."
-_CANCELLED = "Start a new job: dicom-send-batch start --not-yet-sent."
-_FAILED = "Check the job's log, then retry: dicom-send-batch retry."
 _LOOK = "See the page of the run, which is attached to the session."
 _NO_REPORT = "Check the job's log. A report is not found if the session was renamed after the job."
 _NO_FILE = "Check that the session has files of type dicom, or set file_types."
-_ADVICE = {"pending": _RUNNING, "running": _RUNNING, "cancelled": _CANCELLED, "failed": _FAILED}
+_ADVICE = {
+    "pending": _RUNNING,
+    "running": _RUNNING,
+    "cancelled": "Start a new job: dicom-send-batch start --not-yet-sent.",
+    "failed": "Check the job's log, then retry: dicom-send-batch retry.",
+}
 """Advice for each state of a job."""
 
 

@@ -19,14 +19,13 @@ from ..report.output import write_whole
 from ..report_names import Report, batch_name
 from ..retry import RetryPolicy, retry
 from ..text import quantity
-from . import contents, page, plan, selection
+from . import page, plan, selection
 from .api import BatchAPI
 from .command_line import files, parser
 from .follow import counts, follow
 from .gather import gather
 from .models import GEARS, Batch, Job, Plan, Session
 from .prompts import confirmed, read_key
-from .sent import already_sent
 
 
 @dataclass(frozen=True)
@@ -52,11 +51,7 @@ def main(argv: Sequence[str] | None = None, *, timeouts: SiteTimeouts = DEFAULT_
     """Run the command line `argv`, or that of the process; return the exit code."""
     begin_logging()
     words = list(sys.argv[1:] if argv is None else argv)
-    return exit_code(partial(_code, words, timeouts))
-
-
-def _code(argv: list[str], timeouts: SiteTimeouts) -> int:
-    return ExitCode.SUCCESS if _command(argv, timeouts) else ExitCode.NOT_ALL_SENT
+    return exit_code(lambda: 0 if _command(words, timeouts) else ExitCode.NOT_ALL_SENT)
 
 
 def _command(argv: list[str], timeouts: SiteTimeouts) -> bool:
@@ -87,11 +82,11 @@ def _start(arguments: Namespace) -> bool:
     wanted = selection.Filter(arguments.label, arguments.since, arguments.until, arguments.tag)
     found = {session.id: session for session in _found(api, arguments, ids, wanted)}
     sessions = [session for session in found.values() if wanted.passes(session)]
-    undated = sum(map(wanted.lacks_date, found.values()))
+    undated = sum(wanted.passes(session) is None for session in found.values())
     project_ids = dict.fromkeys(session.project_id for session in sessions)
     projects = {project_id: api.project(project_id) for project_id in project_ids}
     plan.check_files(named, projects)
-    sent = already_sent(api, sessions, gear, config) if arguments.not_yet_sent else set()
+    sent = selection.already_sent(api, sessions, gear, config) if arguments.not_yet_sent else set()
     unsent = tuple(session for session in sessions if session.id not in sent)
     whole = Plan(
         gear,
@@ -120,7 +115,7 @@ def _start(arguments: Namespace) -> bool:
 def _amount(api: BatchAPI, sessions: Sequence[Session], config: GearConfig) -> str:
     """Return the amount of data for the question, or an empty string if the site fails."""
     try:
-        return f": {contents.count(api.files_below(sessions), config)}"
+        return f": {plan.amount(api.files_below(sessions), config)}"
     except SiteError as exc:
         log.warning("Cannot estimate the amount of data: %s", exc)
         return ""

@@ -1,5 +1,6 @@
 """HTML page with the results of a batch."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
@@ -57,11 +58,7 @@ def render(
 
 def reasons(outcomes: Iterable[JobResult]) -> list[tuple[str, int]]:
     """Return the reasons why sessions are incomplete with their numbers, the largest first."""
-    found: dict[str, int] = {}
-    for outcome in outcomes:
-        if outcome.reason:
-            found[outcome.reason] = found.get(outcome.reason, 0) + 1
-    return sorted(found.items(), key=lambda item: item[1], reverse=True)
+    return Counter(outcome.reason for outcome in outcomes if outcome.reason).most_common()
 
 
 def _failures(outcomes: Sequence[JobResult]) -> Part:

@@ -25,7 +25,13 @@ def read_key(given: Path | None) -> str:
     except FileNotFoundError:
         if given:
             raise UsageError(f"--api-key-file: {path}: file not found") from None
-        return _asked()
+        if not sys.stdin.isatty():
+            problem = f"{DEFAULT} not found; run fw login or use --api-key-file"
+            raise UsageError(f"no API key: {problem}") from None
+        try:
+            return getpass.getpass("API key: ").strip()
+        except EOFError:
+            raise UsageError("no API key was entered") from None
     except (OSError, ValueError):
         raise UsageError(f"--api-key-file: cannot read {path}") from None
     warn_of_readers("--api-key-file" if given else "API key", path)
@@ -39,15 +45,6 @@ def read_key(given: Path | None) -> str:
             f'--api-key-file: {path} is invalid (expected {{"key": "<host>:<key>"}})'
         ) from None
     return key
-
-
-def _asked() -> str:
-    if not sys.stdin.isatty():
-        raise UsageError(f"no API key: {DEFAULT} not found; run fw login or use --api-key-file")
-    try:
-        return getpass.getpass("API key: ").strip()
-    except EOFError:
-        raise UsageError("no API key was entered") from None
 
 
 def confirmed(question: str, assume_yes: bool) -> bool:

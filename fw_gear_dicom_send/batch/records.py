@@ -53,10 +53,11 @@ def project(record: Record) -> Project:
 
 def session(record: Record) -> Session:
     """Read a session."""
+    subject = record.get("subject") or {}
     return Session(
         id=record_id(record),
         label=printable(record.get("label") or record_id(record)),
-        subject=printable(_subject(record)),
+        subject=printable(str(subject.get("label") or subject.get("code") or "")),
         project_id=record["parents"]["project"],
         timestamp=_local(record.get("timestamp"), record.get("timezone")),
         tags=frozenset(record.get("tags") or ()),
@@ -88,7 +89,7 @@ def job(record: Record) -> Job:
     place = record.get("destination") or config["destination"]
     transitions = record.get("transitions") or {}
     ended = transitions.get(state) or record.get("modified")
-    since = _created(record)
+    since = _time(record["created"])
     started = transitions.get("running")
     is_over = state not in ("pending", "running")
     return Job(
@@ -115,7 +116,7 @@ def batch(record: Record) -> Batch:
     return Batch(
         id=record_id(record),
         state=record["state"],
-        created=_created(record),
+        created=_time(record["created"]),
         owner=printable(str((record.get("origin") or {}).get("id") or "unknown")),
         jobs=tuple(map(job, record.get("jobs") or ())),
     )
@@ -123,7 +124,7 @@ def batch(record: Record) -> Batch:
 
 def batch_ids(listed: Sequence[Record]) -> list[str]:
     """Return the ids of batches, the newest first."""
-    found = [(_created(record), record_id(record)) for record in listed]
+    found = [(_time(record["created"]), record_id(record)) for record in listed]
     return [batch_id for _, batch_id in sorted(found, reverse=True)]
 
 
@@ -137,11 +138,6 @@ def last_line(record: Record) -> str:
 
 def _files(record: Record) -> list[Record]:
     return [file for file in record.get("files") or () if not file.get("deleted")]
-
-
-def _subject(record: Record) -> str:
-    subject = record.get("subject") or {}
-    return str(subject.get("label") or subject.get("code") or "")
 
 
 def _stored(parent: Container, record: Record) -> tuple[StoredFile, ...]:
@@ -159,10 +155,6 @@ def _job_of(file: Record) -> str:
         if source.get("type") == "job":
             return str(source["id"])
     return ""
-
-
-def _created(record: Record) -> datetime:
-    return _time(record["created"])
 
 
 def _time(text: str) -> datetime:

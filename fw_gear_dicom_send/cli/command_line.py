@@ -4,9 +4,9 @@ from ..option_types import Group, Place
 from ..options import OPTIONS
 from . import echo, servers
 from .command_options import COMMAND_OPTIONS
+from .completion import COMPLETE_FIRST
 from .help import add_completion, add_help, add_version
 from .parser import Parser
-from .shells import COMPLETE_FIRST
 
 DESCRIPTION = """\
 Send DICOM files to a DICOM server (a PACS, an archive, a workstation) by
@@ -77,15 +77,7 @@ def parser() -> Parser:
     rows = [row for row in (*OPTIONS, *COMMAND_OPTIONS) if row.where & Place.COMMAND]
     for group in Group:
         command.add_options(group.title, [row for row in rows if row.group is group])
-    add_help(command, _BRIEF_DESCRIPTION, _BRIEF_EPILOG, parser)
+    add_help(command, _BRIEF_DESCRIPTION, _BRIEF_EPILOG)
     add_version(command)
-    add_completion(command, _completion)
+    add_completion(command, parser, {"echo": echo.parser, "servers": servers.parser})
     return command
-
-
-def _completion(shell: str) -> str:
-    """Return the completion script for a shell, with those of the subcommands."""
-    # shtab takes 0.04 s to import, and only this needs it.
-    from .completion import script
-
-    return script(parser(), shell, {"echo": echo.parser(), "servers": servers.parser()})

@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from ..config import SendConfig
 from ..dicom.uids import PATIENT_ROOT_FIND, STORAGE_COMMITMENT, STUDY_ROOT_FIND
 from ..errors import DicomSendError, ExitCode
 from ..network.types import PeerAE, ServerInfo, ServiceAnswer
@@ -20,7 +19,6 @@ from .parser import Arguments, Parser, is_on
 
 if TYPE_CHECKING:
     from ..network.contexts import Context
-    from ..network.tls import TLSContext
 
 DESCRIPTION = """\
 Test the connection to a DICOM server with a C-ECHO. More associations then
@@ -38,17 +36,12 @@ exit codes:
 SUCCESS = 0
 _JSON = replace(ROWS["json"], text="Print the result as JSON.")
 
-_TITLES = {
-    "C-FIND (Study Root)": STUDY_ROOT_FIND,
-    "C-FIND (Patient Root)": PATIENT_ROOT_FIND,
-    "Storage commitment": STORAGE_COMMITMENT,
+_SERVICES = {
+    STUDY_ROOT_FIND: ("find_study_root", "C-FIND (Study Root)"),
+    PATIENT_ROOT_FIND: ("find_patient_root", "C-FIND (Patient Root)"),
+    STORAGE_COMMITMENT: ("storage_commitment", "Storage commitment"),
 }
-_TITLES_BY_UID = {uid: title for title, uid in _TITLES.items()}
-_SERVICE_NAMES = {
-    "find_study_root": STUDY_ROOT_FIND,
-    "find_patient_root": PATIENT_ROOT_FIND,
-    "storage_commitment": STORAGE_COMMITMENT,
-}
+"""Name in JSON and title of each service."""
 _NEEDS = {
     "verify_find": STUDY_ROOT_FIND,
     "skip_existing": STUDY_ROOT_FIND,
@@ -87,28 +80,18 @@ def parser() -> Parser:
     return command
 
 
-def connection(config: SendConfig) -> tuple[PeerAE, "TLSContext | None"]:
-    """Return the server and the TLS context. Raises ConfigError."""
-    # The network modules take long to import, and neither --help nor an error above needs them.
-    from ..network import identity, tls
-    from ..network.transport import resolve
-
-    resolve(config.peer)
-    if config.identity:
-        config = replace(config, user_identity=identity.read(config.identity))
-    return config.peer, tls.make_context(config.tls) if config.tls else None
-
-
 def _test(arguments: Arguments) -> int:
     """Test the server and write the results; return the exit code."""
     chosen = settings.read(arguments)
     with options.naming(chosen.origins):
         config = chosen.config()
-        server, context = connection(config)
-    # The network modules take long to import, and neither --help nor a usage error needs them.
-    from ..network import preflight
-    from ..network.contexts import storage_contexts
+        # The network modules take long to import, and neither --help nor an error above needs them.
+        from .. import senders
+        from ..network import preflight
+        from ..network.contexts import storage_contexts
 
+        config, context = senders.connected(config)
+    server = config.peer
     server_info = preflight.check(server, context)
     proposed = storage_contexts()
     accepted = preflight.accepted(server, proposed, context)
@@ -169,7 +152,7 @@ class _Capabilities:
             **facts,
             "tls": tls,
             "accepted": {uid: list(syntaxes) for uid, syntaxes in self.accepted.items()},
-            "services": {name: asdict(self.services[uid]) for name, uid in _SERVICE_NAMES.items()},
+            "services": {name: asdict(self.services[uid]) for uid, (name, _) in _SERVICES.items()},
             "can": {option: self._offers(uid) for option, uid in _NEEDS.items()},
         }
 
@@ -185,8 +168,11 @@ class _Capabilities:
         yield from self._security()
         yield f"C-ECHO: {echo_result(server_info)}"
         yield ""
-        for title, uid in _TITLES.items():
-            yield from wrapped(f"{title}: ", _offer(self.services[uid]), indent=4)
+        for uid, (_, title) in _SERVICES.items():
+            answer = self.services[uid]
+            alone = ", but only in a separate association" if answer.is_alone else ""
+            offer = f"accepted{alone}" if answer.is_accepted else f"not accepted: {answer.refusal}"
+            yield from wrapped(f"{title}: ", offer, indent=4)
         yield from wrapped("verify find, skip_existing: ", self._possible("verify_find"), indent=4)
         commit = self._possible("verify_commit")
         if self._offers(STORAGE_COMMITMENT):
@@ -220,16 +206,7 @@ class _Capabilities:
     def _possible(self, option: str) -> str:
         """Say whether an option can work, judging by the accepted contexts."""
         uid = _NEEDS[option]
-        if self._offers(uid):
-            return "possible"
-        return f"not possible without {_TITLES_BY_UID[uid]}"
-
-
-def _offer(answer: ServiceAnswer) -> str:
-    """Say whether the server accepts a service."""
-    if not answer.is_accepted:
-        return f"not accepted: {answer.refusal}"
-    return "accepted, but only in a separate association" if answer.is_alone else "accepted"
+        return "possible" if self._offers(uid) else f"not possible without {_SERVICES[uid][1]}"
 
 
 def echo_result(info: ServerInfo) -> str:

@@ -1,16 +1,17 @@
 """Options that print help, the version or a completion script, and end the process."""
 
 from argparse import SUPPRESS, Action, ArgumentParser, Namespace
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
+from operator import attrgetter
 from typing import Any, NoReturn
 
 from .. import __version__
 from ..option_types import BOOLEAN, SWITCH, Group, Option
+from .completion import SHELLS, script
 from .console import write
 from .parser import Parser
-from .shells import SHELLS
 
 
 class _Print(Action):
@@ -32,15 +33,12 @@ class _Print(Action):
         parser.exit()
 
 
-def add_help(parser: Parser, description: str, epilog: str, complete: Callable[[], Parser]) -> None:
-    """Add `--help`, which shows the options with a brief description, and `--help-all`.
-
-    `complete` returns a parser for the text of `--help-all`.
-    """
+def add_help(parser: Parser, description: str, epilog: str) -> None:
+    """Add `--help`, which shows the options with a brief description, and `--help-all`."""
     add = partial(parser.add_argument, action=_Print, nargs=0, default=SUPPRESS)
     brief = partial(_brief_help, parser, description, epilog)
     add("-h", "--help", const=brief, help="Show the most common options.")
-    add("--help-all", const=lambda _: complete().format_help(), help="Show all options.")
+    add("--help-all", const=lambda _: parser.format_help(), help="Show all options.")
 
 
 def add_version(parser: Parser) -> None:
@@ -49,12 +47,17 @@ def add_version(parser: Parser) -> None:
     parser.add_argument("--version", action="version", version=version, help="Show the version.")
 
 
-def add_completion(parser: Parser, script: Callable[[str], str]) -> None:
-    """Add `--print-completion`; `script` returns the completion script for a shell."""
+def add_completion(
+    parser: Parser, make: Callable[[], Parser], commands: Mapping[str, Callable[[], Parser]]
+) -> None:
+    """Add `--print-completion`. `make` returns another parser like this, as parsing changes it.
+
+    `commands` has a function for the parser of each subcommand that is not in this parser.
+    """
     parser.add_argument(
         "--print-completion",
         action=_Print,
-        const=script,
+        const=lambda shell: script(make(), shell, commands),
         choices=SHELLS,
         default=SUPPRESS,
         help="Print a completion script for a shell.",
@@ -65,17 +68,11 @@ def _brief_help(parser: Parser, description: str, epilog: str, _: Any) -> str:
     """Return a help text with only some of the parser's options."""
     brief = Parser(parser.prog, description, epilog, usage=parser.usage, add_help=False)
     groups: dict[str, list[Option]] = {group.brief_title: [] for group in Group}
-    for row in parser.options:
-        if row.brief:
-            groups[row.group.brief_title].append(_brief(row))
+    for row in filter(attrgetter("brief"), parser.options):
+        default = row.default if row.command_default is None else row.command_default
+        # An option has one long flag: `--no-x` if `--x` is the default.
+        switch = replace(row, type=SWITCH, long=f"--no{row.flag[1:]}" if default else "")
+        groups[row.group.brief_title].append(switch if row.type is BOOLEAN else row)
     for title, rows in groups.items():
         brief.add_options(title, rows, lambda row: row.brief)
     return brief.format_help()
-
-
-def _brief(row: Option) -> Option:
-    """Return an option with one long flag: `--no-x` if `--x` is the default."""
-    if row.type is not BOOLEAN:
-        return row
-    default = row.default if row.command_default is None else row.command_default
-    return replace(row, type=SWITCH, long=f"--no{row.flag[1:]}" if default else "")

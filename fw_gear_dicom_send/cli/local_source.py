@@ -1,6 +1,8 @@
 """Source of images in files and folders on disk."""
 
+import codecs
 import os
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -160,6 +162,26 @@ def _size(path: str) -> int:
         return os.stat(path).st_size
     except OSError:  # A broken link: opening it reports the error.
         return 0
+
+
+def read_paths(source: str, *, ends_with_nul: bool = False) -> Sequence[Path]:
+    """Return the paths in the file `source`, or on standard input if that is `-`.
+
+    Each line has one path, or each path ends with a NUL. Empty lines are ignored, and Windows
+    line ends and a byte order mark are accepted. Raises UsageError.
+    """
+    try:
+        data = sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes()
+    except OSError as exc:
+        raise UsageError(f"--files-from: cannot read {source}: {exc.strerror}") from exc
+    data = data.removeprefix(codecs.BOM_UTF8)
+    if ends_with_nul:
+        names = data.split(b"\0")
+    elif b"\0" in data:
+        raise UsageError("--files-from: the list contains a NUL; add --from0")
+    else:
+        names = [line.removesuffix(b"\r") for line in data.split(b"\n")]
+    return [Path(os.fsdecode(name)) for name in names if name]
 
 
 class LocalReports:

@@ -38,9 +38,10 @@ def by_class(accepted: AcceptedSyntaxes, proposed: Sequence[str]) -> Iterator[st
         yield f"{index + 1:4}  {marks}"
     yield ""
     largest = max(rows, key=lambda row: len(row[1]))
+    rest = "all {} storage SOP classes" if len(rows) == 1 else "the {} other SOP classes"
     for index, row in enumerate(rows):
         is_rest = row is largest and len(row[1]) > MAX_NAMED
-        text = _rest(len(row[1]), len(rows)) if is_rest else _names(row[1], MAX_NAMED)
+        text = rest.format(len(row[1])) if is_rest else _names(row[1], MAX_NAMED)
         yield from wrapped(f"{index + 1:4}  ", text)
     for letter, syntaxes in zip(letters, columns.values(), strict=False):
         yield from wrapped(f"{letter:>4}  ", _names(syntaxes))
@@ -78,13 +79,6 @@ def _columns(
     for syntax in proposed:
         columns.setdefault(tuple(syntax in row for row in sets), []).append(syntax)
     return columns
-
-
-def _rest(number: int, rows: int) -> str:
-    """Describe the SOP classes of the largest row without their names."""
-    if rows == 1:
-        return f"all {number} storage SOP classes"
-    return f"the {number} other SOP classes"
 
 
 def _names(uids: Sequence[str], limit: int | None = None) -> str:

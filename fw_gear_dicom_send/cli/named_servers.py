@@ -3,7 +3,6 @@
 import os
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +18,6 @@ _NAMES = {
 """Key of each option in a table."""
 _REQUIRED = ("host", "called_ae")
 _FILES = {row.name for row in OPTIONS if row.type is FILE}
-
-
-@dataclass(frozen=True)
-class NamedServer:
-    """Server with its options in JSON. `origins` has the name of each option in messages."""
-
-    values: Mapping[str, Any]
-    origins: Mapping[str, str]
 
 
 def path() -> Path:
@@ -51,8 +42,11 @@ def tables() -> Mapping[str, Any]:
         raise UsageError(f"{file}: invalid TOML: {exc}") from exc
 
 
-def find(name: str, known: Mapping[str, Any]) -> NamedServer:
-    """Return a server of `known` tables; raise UsageError if it is missing or invalid."""
+def find(name: str, known: Mapping[str, Any]) -> tuple[Mapping[str, Any], Mapping[str, str]]:
+    """Return the options of a server in JSON, and the name of each in messages.
+
+    `known` are the tables of the file. Raises UsageError if the server is missing or invalid.
+    """
     table: dict[str, Any] | None = known.get(name)
     if not isinstance(table, dict):
         names = ", ".join(known) or "none"
@@ -65,13 +59,9 @@ def find(name: str, known: Mapping[str, Any]) -> NamedServer:
         raise UsageError(f"{place} {missing[0]}: missing")
     origins = {name: f"{place} {key}" for name, key in _NAMES.items() if key in table}
     values = {name: table[_NAMES[name]] for name in origins}
-    files = {name: _file(origins[name], values[name]) for name in _FILES & values.keys()}
-    return NamedServer(values | files, origins)
-
-
-def _file(origin: str, value: Any) -> Path:
-    """Return the path of a file; a relative path starts at the folder of `servers.toml`."""
-    if not isinstance(value, str):
-        raise UsageError(f"{origin}: {value!r} was given; allowed: a path")
-    # Path.expanduser raises an error for an unknown user.
-    return path().parent / os.path.expanduser(value)
+    for file in _FILES & values.keys():
+        if not isinstance(values[file], str):
+            raise UsageError(f"{origins[file]}: {values[file]!r} was given; allowed: a path")
+        # Path.expanduser raises an error for an unknown user.
+        values[file] = path().parent / os.path.expanduser(values[file])
+    return values, origins

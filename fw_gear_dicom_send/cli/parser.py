@@ -12,8 +12,8 @@ from typing import Any, ClassVar, NoReturn
 from ..errors import UsageError
 from ..option_types import BOOLEAN, SWITCH, Option, Place
 from ..options import OPTIONS
+from .completion import COMPLETIONS
 from .options import naming
-from .shells import COMPLETIONS
 
 _FLAGS = {one.name: one.flag for one in OPTIONS if "_" in one.name}
 

@@ -4,7 +4,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from tempfile import gettempdir
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from ..config import SendConfig
 from ..errors import DicomSendError, UsageError
-from ..exit_codes import exit_code, log_details, log_errors, silence_pydicom
+from ..exit_codes import exit_code, log_details, silence_pydicom
 from ..option_types import check_all
 from ..options import OPTIONS
 from ..reasons import Program
@@ -26,11 +26,9 @@ from .command_line import parser
 from .command_options import COMMAND_OPTIONS, ROWS, CommandOptions
 from .console import begin_logging, write_json
 from .json_log import JSONEvents, JSONFormatter, log_event
-from .local_source import LocalSource
+from .local_source import LocalSource, read_paths
 from .parser import Arguments, is_on
-from .path_list import read_paths
-from .result_line import log_result
-from .results import Results
+from .results import Results, log_result
 
 if TYPE_CHECKING:
     from ..network.commitment_listener import CommitmentListener
@@ -85,7 +83,7 @@ def _parse_and_run(argv: list[str], results: Results) -> int:
     if arguments.values.get("debug"):
         log_details()
     if arguments.values.get("quiet"):
-        log_errors()
+        logging.getLogger().setLevel(logging.ERROR)
     for name in known.unknown_variables():
         log.warning("%s: unknown option; see dicom-send --help-all", name)
     return _run(arguments, results)
@@ -116,28 +114,29 @@ def _run(arguments: Arguments, results: Results) -> int:
         if command.files_from is not None:
             listed = read_paths(command.files_from, ends_with_nul=command.from0)
         config = results.config = chosen.config()
-        _check_stamp(config, arguments)
-        _check_paths(chosen.paths)
+        _check(config, arguments, chosen.paths)
         source = LocalSource(
             chosen.paths, config.names, listed=listed, shows_names=config.show_member_names
         )
         results.left_out = source.left_out
-        earlier = _earlier_reports(command.earlier_reports)
+        earlier = sorted(command.earlier_reports, key=lambda path: time_in(path.name))
+        for path in earlier:
+            if not os.path.isfile(path):
+                raise UsageError(f"--resume: {path}: file not found")
         folder = options.report_folder(command.report_folder)
         # The pipeline takes long to import, and neither --help nor an error above needs it.
         from .. import senders
         from ..run import run
 
-        with ExitStack() as stack:
-            work = command.work_folder or Path(gettempdir())
-            listener = _listener(command.commit_port, config)
-            if listener:
-                stack.enter_context(listener)
-            sender = senders.of(config, work, listener=listener)
+        work = command.work_folder or Path(gettempdir())
+        with (
+            _listener(command.commit_port, config) or nullcontext() as listener,
+            senders.of(config, work, listener=listener) as sender,
+        ):
             outcome = run(
                 config,
                 source,
-                stack.enter_context(sender),
+                sender,
                 results.reports,
                 work=work,
                 output=folder,
@@ -149,24 +148,14 @@ def _run(arguments: Arguments, results: Results) -> int:
         return outcome.exit_code
 
 
-def _check_paths(paths: Sequence[Path]) -> None:
-    """Raise UsageError for a missing path that looks like a server."""
-    for path in paths:
-        word = str(path)
+def _check(config: SendConfig, arguments: Arguments, paths: Sequence[Path]) -> None:
+    """Raise UsageError for a missing path like a server, or for an option without the element."""
+    for row in OPTIONS:
+        if row.needs == "stamp" and row.name in arguments.typed and not config.stamp:
+            raise UsageError(f"{row.flag} needs --stamp")
+    for word in map(str, paths):
         if not os.path.lexists(word) and (hint := server_words.hint(word)):
             raise UsageError(f"{word}: not found; {hint}")
-
-
-def _earlier_reports(given: Sequence[Path]) -> list[Path]:
-    """Return the reports of earlier runs, the oldest first by the times in their names.
-
-    Raises UsageError for a missing file.
-    """
-    reports = sorted(given, key=lambda path: time_in(path.name))
-    for path in reports:
-        if not os.path.isfile(path):
-            raise UsageError(f"--resume: {path}: file not found")
-    return reports
 
 
 def _listener(port: int | None, config: SendConfig) -> "CommitmentListener | None":
@@ -196,13 +185,6 @@ def _progress(*, is_bar: bool) -> Callable[..., Progress]:
     from .progress_bar import ProgressBar
 
     return ProgressBar
-
-
-def _check_stamp(config: SendConfig, arguments: Arguments) -> None:
-    """Raise UsageError for an option of the private element if there is none."""
-    for row in OPTIONS:
-        if row.needs == "stamp" and row.name in arguments.typed and not config.stamp:
-            raise UsageError(f"{row.flag} needs --stamp")
 
 
 if __name__ == "__main__":

@@ -2,14 +2,13 @@
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
 from ..errors import DicomSendError, ExitCode, UsageError
 from ..option_types import SWITCH, Group, Option
 from ..text import printable
 from . import named_servers, options, server_words, settings
 from .console import write
-from .echo import SUCCESS, connection, echo_result
+from .echo import SUCCESS, echo_result
 from .help import add_version
 from .parser import Parser
 
@@ -54,7 +53,7 @@ def main(argv: Sequence[str]) -> int:
     codes = [ExitCode.SUCCESS]
     for name in names:
         try:
-            chosen[name] = settings.of_server(named_servers.find(name, known))
+            chosen[name] = settings.of_server(name, known)
         except UsageError as exc:
             log.error("%s", exc)
             codes.append(ExitCode.USAGE)
@@ -78,34 +77,29 @@ def parser() -> Parser:
 
 def _lines(chosen: Mapping[str, settings.Settings]) -> Iterator[str]:
     """Yield a line for each server: its name, its address, and `TLS` if that is on."""
-    rows = [
-        (
-            printable(name),
-            printable(_address(server.values)),
-            "TLS" if server.values["tls_enabled"] is True else "",
+    rows = []
+    for name, server in chosen.items():
+        title, host, port, tls = (
+            server.values[key] for key in ("called_ae", "destination", "port", "tls_enabled")
         )
-        for name, server in chosen.items()
-    ]
-    width = max((len(name) for name, _, _ in rows), default=0)
-    length = max((len(address) for _, address, _ in rows), default=0)
-    for name, address, tls in rows:
-        yield f"{name.ljust(width)}  {address.ljust(length)}  {tls}".rstrip()
-
-
-def _address(values: Mapping[str, Any]) -> str:
-    return server_words.word_of(values["called_ae"], str(values["destination"]), values["port"])
+        address = server_words.word_of(title, str(host), port)
+        rows.append((printable(name), printable(address), "TLS" if tls is True else ""))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        yield "  ".join(map(str.ljust, row, widths)).rstrip()
 
 
 def _test(chosen: Mapping[str, settings.Settings]) -> ExitCode:
     """Test each server and write a line about it; return the exit code."""
+    from .. import senders
     from ..network import preflight
 
     codes = [ExitCode.SUCCESS]
     for line, server in zip(_lines(chosen), chosen.values(), strict=True):
         try:
             with options.naming(server.origins):
-                peer, context = connection(server.config())
-            server_info = preflight.check(peer, context)
+                config, context = senders.connected(server.config())
+            server_info = preflight.check(config.peer, context)
         except DicomSendError as exc:
             codes.append(ExitCode(exc.exit_code))
             write(f"{line}  failed: {exc}\n")

@@ -11,15 +11,12 @@ from ..errors import UsageError
 from ..option_types import flag
 from ..options import OPTIONS
 from . import named_servers, options, server_words
-from .named_servers import NamedServer
 from .parser import Arguments
 
 _BOTH = ("server", "destination")
 """Options that name a server. Only one of them is allowed."""
 _ADDRESS = ("destination", "port", "called_ae")
 """Options that identify a server. A server in one word replaces all of them."""
-
-
 _DEFAULTS = {
     row.name: row.default if row.command_default is None else row.command_default
     for row in OPTIONS
@@ -52,7 +49,8 @@ def read(arguments: Arguments) -> Settings:
     """
     values, typed = dict(arguments.values), arguments.typed
     word, is_typed, paths = _server_word(arguments)
-    server = NamedServer({}, {})
+    of_server: Mapping[str, Any] = {}
+    origins: Mapping[str, str] = {}
     if word is not None:
         address = server_words.parse(word)
         if address and is_typed and (twice := sorted(typed & set(_ADDRESS))):
@@ -60,21 +58,22 @@ def read(arguments: Arguments) -> Settings:
         if address or is_typed:
             for name in set(_ADDRESS) - typed:
                 values.pop(name, None)
-        server = NamedServer(address, dict.fromkeys(address, word)) if address else _named(word)
-    if "destination" not in {*values, *server.values}:
+        of_server, origins = (address, dict.fromkeys(address, word)) if address else _named(word)
+    if "destination" not in {*values, *of_server}:
         raise _no_server(arguments.words)
     return Settings(
-        {**_DEFAULTS, **server.values, **values},
+        {**_DEFAULTS, **of_server, **values},
         dict(arguments.variables)
-        | {name: origin for name, origin in server.origins.items() if name not in values},
+        | {name: origin for name, origin in origins.items() if name not in values},
         [Path(path) for path in paths],
     )
 
 
-def of_server(server: NamedServer) -> Settings:
+def of_server(name: str, known: Mapping[str, Any]) -> Settings:
     """Return the settings of a named server, without other options. Raises UsageError."""
-    options.check_files(server.values, server.origins)
-    return Settings({**_DEFAULTS, **server.values}, server.origins)
+    values, origins = named_servers.find(name, known)
+    options.check_files(values, origins)
+    return Settings({**_DEFAULTS, **values}, origins)
 
 
 def _server_word(arguments: Arguments) -> tuple[str | None, bool, Sequence[str]]:
@@ -112,7 +111,7 @@ def _is_server(word: str) -> bool:
     return True
 
 
-def _named(word: str) -> NamedServer:
+def _named(word: str) -> tuple[Mapping[str, Any], Mapping[str, str]]:
     """Return a named server; raise UsageError, with a hint if possible, if it is missing."""
     tables = named_servers.tables()
     if word not in tables and (hint := server_words.hint(word)):

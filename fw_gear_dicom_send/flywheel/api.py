@@ -11,11 +11,13 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any, BinaryIO, TypeVar
+from urllib.parse import quote
 
 import requests
 from fw_core_client import CoreClient
 
 from ..errors import SiteError
+from ..models import Container
 from ..retry import ONCE, RetryPolicy, retry
 
 PAGE_SIZE = 250
@@ -121,7 +123,8 @@ class API:
                 return
         except requests.HTTPError as error:
             status = error.response.status_code
-            cause, after = reason_of(status), _retry_after(error.response)
+            wait = error.response.headers.get("Retry-After", "")  # RFC 9110 10.2.3
+            cause, after = reason_of(status), float(wait) if wait.isdecimal() else 0.0
             # Requests to the site itself have a key.
             if status in _EXPIRED and "Authorization" not in error.response.request.headers:
                 kind = ExpiredURLError
@@ -150,7 +153,9 @@ class API:
 
         def page(answer: Any) -> tuple[list[T], Any]:
             found = answer[key] if key else answer
-            return list(map(convert, found)), _record_id(found[-1]) if found else None
+            # Jobs have `id`, everything else `_id`.
+            ids = [record["_id"] if "_id" in record else record["id"] for record in found[-1:]]
+            return list(map(convert, found)), ids[0] if ids else None
 
         while True:
             records, last = self.read(page, "GET", url, dict if key else list, params=params)
@@ -186,9 +191,10 @@ class API:
                 self._may_see_all = False
 
 
-def _record_id(record: Mapping[str, Any]) -> Any:
-    """Return the id of a record: `id` for jobs, `_id` for everything else."""
-    return record["_id"] if "_id" in record else record["id"]
+def container_url(container: Container, *file: str) -> str:
+    """Return the URL of a container, or of its file with a name, without the site."""
+    name = [f"/files/{quote(part, safe='', errors='surrogatepass')}" for part in file]
+    return f"/api/{container.type}s/{quote(container.id, safe='')}{''.join(name)}"
 
 
 def with_new_urls(action: Callable[[], T]) -> T:
@@ -199,9 +205,3 @@ def with_new_urls(action: Callable[[], T]) -> T:
 def reason_of(status: int) -> str:
     """Return an HTTP status with its name."""
     return f"{status} {http.client.responses.get(status, '')}".rstrip()
-
-
-def _retry_after(response: requests.Response) -> float:
-    """Return the wait in seconds that the site asks for (RFC 9110 10.2.3), or 0."""
-    value = response.headers.get("Retry-After", "")
-    return float(value) if value.isdecimal() else 0

@@ -21,6 +21,7 @@ The client follows redirects to a storage without its key, knows subjects as con
 containers without their analyses, because there may be many of them.
 """
 ENHANCED_KEY_LENGTH = 57
+"""The two kinds of keys differ by their length."""
 SCHEME = re.compile(r"(?i)(bearer|scitran-user) ")
 
 
@@ -46,16 +47,10 @@ class _Adapter(HTTPAdapter):
 def connect(api_key: str, *, connections: int = 1) -> CoreClient:
     """Create a client for the site in the API key, without sending a request.
 
-    The client never retries: `API` and `Downloader` do.
-
-    Proxies and certificates come from the environment (HTTPS_PROXY, NO_PROXY,
+    The key is `<host>:<key>`, or `<host>:<port>:<key>`; raises ConfigError without a host. Each of
+    `connections` threads gets a keep-alive connection. The client never retries: `API` and
+    `Downloader` do. Proxies and certificates come from the environment (HTTPS_PROXY, NO_PROXY,
     REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE).
-
-    Args:
-        api_key: `<host>:<key>`, or `<host>:<port>:<key>`.
-        connections: Number of threads that share the client. Each gets a keep-alive connection.
-
-    Raises ConfigError if the key does not contain a host.
     """
     api_key = SCHEME.sub("", api_key, count=1)
     try:
@@ -71,7 +66,8 @@ def connect(api_key: str, *, connections: int = 1) -> CoreClient:
         read_timeout=READ_TIMEOUT,
         headers={"X-Accept-Feature": ",".join(FEATURES)},
     )
-    credentials = _credentials(api_key.rpartition(":")[2])
+    key = api_key.rpartition(":")[2]
+    credentials = f"{'Bearer' if len(key) == ENHANCED_KEY_LENGTH else 'scitran-user'} {key}"
 
     def is_api(url: str) -> bool:
         is_elsewhere = client.should_strip_auth(site, url)
@@ -82,8 +78,3 @@ def connect(api_key: str, *, connections: int = 1) -> CoreClient:
     # urllib3 logs the URL of each request. A signed URL must stay as secret as a key.
     logging.getLogger("urllib3").setLevel(logging.ERROR)
     return client
-
-
-def _credentials(key: str) -> str:
-    """Return the header for a key; the two kinds of keys differ by their length."""
-    return f"{'Bearer' if len(key) == ENHANCED_KEY_LENGTH else 'scitran-user'} {key}"

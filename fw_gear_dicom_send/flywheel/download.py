@@ -12,7 +12,6 @@ from pathlib import Path
 from threading import Condition
 from time import monotonic
 from typing import Any, BinaryIO
-from urllib.parse import quote
 
 import requests
 from fw_core_client import CoreClient
@@ -22,7 +21,7 @@ from ..models import DownloadFailure, Fetch, FileEntry, NewerVersion
 from ..reasons import Kind, Reason
 from ..retry import RetryPolicy, retry
 from ..text import quantity
-from .api import API, ExpiredURLError, reason_of, with_new_urls
+from .api import API, ExpiredURLError, container_url, reason_of, with_new_urls
 
 CHUNK_SIZE = 1 << 20
 HASH = re.compile(r"v0-sha384-([0-9a-f]{96})")
@@ -51,12 +50,9 @@ class Downloader:
     """
 
     def __init__(self, client: CoreClient, folder: Path, policy: RetryPolicy) -> None:
-        """Create a downloader.
+        """Download to an existing folder with a client that never retries.
 
-        Args:
-            client: Client of the site, which must not retry on its own.
-            folder: Existing folder for the files.
-            policy: Retries of each file before its download counts as failed.
+        The `policy` limits the retries of each file before its download counts as failed.
         """
         self._api = API(client)
         self._folder = folder
@@ -88,7 +84,9 @@ class Downloader:
                 self._policy,
                 partial(self._fetch_newest, versions, path),
                 on=SiteError,
-                is_temporary=self._is_temporary,
+                is_temporary=lambda error: (
+                    not error.is_final and error.retry_after <= self._policy.max_time
+                ),
                 at_least=lambda error: error.retry_after,
                 before_wait=lambda error, wait: log.info(
                     "%s: %s; retrying in %.1f s", entry.name, _reason(error).text, wait
@@ -111,9 +109,6 @@ class Downloader:
         except SiteError as error:
             return None if error.is_final else self._failure(error)
         return None
-
-    def _is_temporary(self, error: SiteError) -> bool:
-        return not error.is_final and error.retry_after <= self._policy.max_time
 
     def _sleep(self, seconds: float) -> None:
         """Wait, until the downloader is stopped."""
@@ -144,21 +139,27 @@ class Downloader:
     def _current_record(self, entry: FileEntry) -> FileEntry:
         """Return the current record of a file; return it unchanged if the request fails."""
         try:
-            return self._api.read(partial(_with_record, entry), "GET", f"{_url(entry)}/info")
+            url = container_url(entry.parent, entry.key)
+            return self._api.read(partial(_with_record, entry), "GET", f"{url}/info")
         except SiteError:
             return entry
 
     def _fetch(self, entry: FileEntry, path: Path) -> None:
-        """Make one attempt."""
+        """Make one attempt, which leaves no file if it fails."""
         self._check_stopped()
         log.debug("Downloading %s", entry.name)
         start = monotonic()
         # Request the original bytes, whose number is known, instead of a compressed form.
         headers = {"Accept-Encoding": "identity"}
-        with self._api.open("GET", _url(entry), entry.name, headers=headers) as response:
+        url = container_url(entry.parent, entry.key)
+        with self._api.open("GET", url, entry.name, headers=headers) as response:
             self._responses.add(response)
             try:
-                self._save(response, entry, path)
+                with path.open("xb") as file:
+                    self._copy(response, entry, file)
+            except BaseException:
+                path.unlink(missing_ok=True)
+                raise
             finally:
                 self._responses.discard(response)
         size, seconds = quantity(path.stat().st_size, "byte"), monotonic() - start
@@ -167,15 +168,6 @@ class Downloader:
     def _check_stopped(self) -> None:
         if self._is_stopped:
             raise _StoppedError
-
-    def _save(self, response: requests.Response, entry: FileEntry, path: Path) -> None:
-        """Write the body to `path`; delete the partial file on any error."""
-        try:
-            with path.open("xb") as file:
-                self._copy(response, entry, file)
-        except BaseException:
-            path.unlink(missing_ok=True)
-            raise
 
     def _copy(self, response: requests.Response, entry: FileEntry, file: BinaryIO) -> None:
         digest = hashlib.sha384()
@@ -202,11 +194,6 @@ def _with_record(entry: FileEntry, record: Mapping[str, Any]) -> FileEntry:
         size=size if isinstance(size, int) else None,
         hash=digest if isinstance(digest, str) else None,
     )
-
-
-def _url(entry: FileEntry) -> str:
-    container = f"/api/{entry.parent.type}s/{quote(entry.parent.id, safe='')}"
-    return f"{container}/files/{quote(entry.key, safe='', errors='surrogatepass')}"
 
 
 def _reason(error: SiteError) -> Reason:

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
@@ -27,23 +26,16 @@ class Metadata(Protocol):
         """Set values of the job's destination or of one of its parents."""
 
 
-@dataclass(frozen=True)
-class Attached:
-    """A file that is attached to a container now or later by the engine."""
-
-    container: Container
-    name: str
-
-
 def mark(
     metadata: Metadata,
     config: GearConfig,
     selection: Selection,
     outcome: Outcome,
-    report: Attached | None,
+    report: tuple[Container, str] | None,
 ) -> None:
     """Mark the input file, or else the destination and the `report`, with the outcome of the run.
 
+    The report is the container and the name of a file that is attached now, or by the engine later.
     The input file or the report gets a summary. If all images are sent and verified, the input file
     or the destination gets the tag. A dry run marks nothing.
     """
@@ -64,8 +56,8 @@ def mark(
         if tags:
             values[config.container.type] = {"tags": tags}
         if report:
-            files = [{"name": report.name, "info": info}]
-            values.setdefault(report.container.type, {})["files"] = files
+            container, name = report
+            values.setdefault(container.type, {})["files"] = [{"name": name, "info": info}]
     for container_type, changes in values.items():
         metadata.update_container(container_type, **changes)
 

@@ -18,12 +18,12 @@ from fw_core_client import CoreClient
 from ..config import GearConfig
 from ..errors import ConfigError, SiteError
 from ..left_out import LeftOutFiles
-from ..models import Container, Exclusion, FileEntry, InputFile, Origin, Selection
+from ..models import Container, Exclusion, FileEntry, Origin, Selection
 from ..reasons import Program
 from ..report_names import is_per_image
 from ..retry import ONCE, RetryPolicy
 from ..text import printable, quantity
-from .api import API, with_new_urls
+from .api import API, container_url, with_new_urls
 
 log = logging.getLogger(__name__)
 
@@ -51,13 +51,8 @@ class _Node:
     deleted: bool
 
 
-@dataclass(frozen=True)
-class _File:
-    """The record of a file, its container and the path of the container."""
-
-    parent: Container
-    path: str
-    record: Mapping[str, Any]
+_File = tuple[Container, str, Mapping[str, Any]]
+"""The container of a file, the path of the container, and the file's record."""
 
 
 class Site:
@@ -96,7 +91,8 @@ class Site:
         if start.type == "acquisition":
             session = parents["session"]
             parent, label = session.container, f"{session.label}_{node.label}"
-        record = _file_record(node, chosen) if chosen else {}
+        records = (file for file in node.files if chosen and file.get("name") == chosen.name)
+        record = next(records, {})
         tags = {*chosen.tags, *(record.get("tags") or ())} if chosen else node.tags
         info = record.get("info") or (chosen.info if chosen else {})
         origin = Origin(Program.GEAR, path, self._browser_url(node), printable(config.job_id))
@@ -120,7 +116,9 @@ class Site:
             for place in dict.fromkeys(places)
             if place.type in RUN_LEVELS
             for record in self._get(place).files
-            if _is_image_report(record)
+            if is_per_image(str(record.get("name")))
+            and not record.get("deleted")
+            and isinstance(record.get("size"), int)
         ]
         records.sort(key=lambda found: str(found[1].get("created")), reverse=True)
         newest = [
@@ -140,11 +138,13 @@ class Site:
     @cached_property
     def _takes_signed_urls(self) -> bool:
         """Whether uploads go directly to a storage; requested from the site once."""
-        return self._api.read(_has_signed_urls, "GET", "/api/config")
+        config = self._api.read(dict, "GET", "/api/config")
+        # Older sites have the flag outside of the features.
+        return bool((config.get("features") or {}).get("signed_url") or config.get("signed_url"))
 
     def attach(self, container: Container, path: Path) -> None:
         """Attach a file to a container, under the file's name; raise SiteError on failure."""
-        url = f"{_url(container)}/files"
+        url = f"{container_url(container)}/files"
         try:
             with path.open("rb") as file:
                 put = partial(self._put, url, path.name, file)
@@ -191,24 +191,18 @@ class Site:
         """Yield the files of a container and of its descendants."""
         for file in node.files:
             if not file.get("deleted"):
-                yield _File(node.container, path, file)
-        level = node.container.type
-        if level != "acquisition":
-            for child in self._list(node.container, LEVELS[LEVELS.index(level) + 1]):
-                yield from self._files_below(child, f"{path}/{child.label}")
+                yield node.container, path, file
+        if node.container.type != "acquisition":
+            level = LEVELS[LEVELS.index(node.container.type) + 1]
+            url = f"{container_url(node.container)}/{level}s"
+            for child in self._api.containers(partial(_node, level), url):
+                if not child.deleted:
+                    yield from self._files_below(child, f"{path}/{child.label}")
 
     def _get(self, container: Container, *, files: bool = True) -> _Node:
-        url = _url(container)
-        headers = {} if files else self._without_files()
+        url = container_url(container)
+        headers = {} if files else {"X-Accept-Feature": f"{self._api.features},Exclude-Files"}
         return self._api.read(partial(_node, container.type), "GET", url, headers=headers)
-
-    def _list(self, parent: Container, level: str) -> Iterator[_Node]:
-        """Yield the children of a container."""
-        nodes = self._api.containers(partial(_node, level), f"{_url(parent)}/{level}s")
-        yield from (node for node in nodes if not node.deleted)
-
-    def _without_files(self) -> dict[str, str]:
-        return {"X-Accept-Feature": f"{self._api.features},Exclude-Files"}
 
 
 _Ticket = tuple[str, str, dict[str, str]]
@@ -222,28 +216,14 @@ def _ticket_in(name: str, answer: Any) -> _Ticket | None:
         return None
 
 
-def _has_signed_urls(config: Mapping[str, Any]) -> bool:
-    # Older sites have the flag outside of the features.
-    return bool((config.get("features") or {}).get("signed_url") or config.get("signed_url"))
-
-
-def _is_image_report(record: Mapping[str, Any]) -> bool:
-    """Return whether a file is a per-image report of known size."""
-    name, size = str(record.get("name")), record.get("size")
-    is_named = is_per_image(name) and not record.get("deleted")
-    return is_named and isinstance(size, int)
-
-
 def _select_files(
     files: Iterable[_File], config: GearConfig, left_out: LeftOutFiles
 ) -> Iterator[FileEntry]:
     """Yield the files to send, and count the others."""
-    for file in files:
-        record = file.record
+    for parent, path, record in files:
         cause = left_out_for(record, config)
         if cause is None:
-            size, digest = record.get("size"), record.get("hash")
-            entry = _entry(file.parent, file.path, record["name"], size, digest)
+            entry = _entry(parent, path, record["name"], record.get("size"), record.get("hash"))
             yield replace(entry, is_any_archive=record.get("type") == "archive")
         elif cause is Exclusion.OTHER_TYPE:
             left_out.add_type(record.get("type"))
@@ -269,15 +249,6 @@ def _entry(
 ) -> FileEntry:
     shown = printable(name)
     return FileEntry(parent, shown, f"{path}/files/{shown}", size, digest, key=name)
-
-
-def _file_record(node: _Node, chosen: InputFile) -> Mapping[str, Any]:
-    """Return the record of a file in its container, empty if there is none."""
-    return next((file for file in node.files if file.get("name") == chosen.name), {})
-
-
-def _url(container: Container) -> str:
-    return f"/api/{container.type}s/{quote(container.id, safe='')}"
 
 
 def _node(level: str, record: Any) -> _Node:

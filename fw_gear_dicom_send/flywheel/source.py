@@ -13,7 +13,7 @@ from ..source import Fetcher
 from .api import SITE_POLICY
 from .client import connect
 from .download import Downloader
-from .marks import Attached, Metadata, mark
+from .marks import Metadata, mark
 from .site import Site
 
 log = logging.getLogger(__name__)
@@ -96,13 +96,10 @@ class FlywheelReports:
     reports_failed_starts = True
 
     def __init__(self, site: Site, destination: Container) -> None:
-        """Attach reports to containers of `site`.
-
-        The engine attaches the reports in the output folder to `destination`.
-        """
+        """Attach reports to `site`; the engine attaches those it refuses to `destination`."""
         self._site = site
         self._destination = destination
-        self.first: Attached | None = None
+        self.first: tuple[Container, str] | None = None
 
     def rows(self, reports: Sequence[FileReport]) -> Sequence[FileReport]:
         """Return the reports without those on archives that contain no DICOM image."""
@@ -119,5 +116,5 @@ class FlywheelReports:
             self._site.attach(parent, path)
             place = parent
         finally:
-            self.first = self.first or Attached(place, path.name)
+            self.first = self.first or (place, path.name)
         return True

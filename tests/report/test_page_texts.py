@@ -193,8 +193,8 @@ def test_failures_are_counted_over_all_files() -> None:
     failures = page.all("table")[0]
     assert failures.texts("th") == ["Reason", "Images", "Files", "What to do"]
     assert [line.texts("td") for line in failures.one("tbody").all("tr")] == [
-        [refused.text, "7", "2", refused.advice],
-        [lost.text, "2", "2", lost.advice],
+        [refused.text, "7", "2", refused.kind.advice],
+        [lost.text, "2", "2", lost.kind.advice],
     ]
 
 
