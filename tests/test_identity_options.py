@@ -8,6 +8,7 @@ import pytest
 from fw_gear_dicom_send.config import parse
 from fw_gear_dicom_send.errors import ConfigError
 from tests.support import wording
+from tests.support.engine_config import config_json
 
 
 @pytest.fixture
@@ -18,26 +19,23 @@ def path(tmp_path: Path) -> Path:
     return made
 
 
-def config_json(path: Path | None, **options: Any) -> dict[str, Any]:
-    """Return the engine's config.json, with the input if a path is given."""
-    identity = {"identity": {"location": {"path": str(path)}}} if path else {}
-    return {
-        "config": {"destination": "pacs.example.org", "called_ae": "PACS"} | options,
-        "inputs": {"api-key": {"key": "site.example.org:secret"}} | identity,
-        "destination": {"type": "session", "id": "5c0ffee"},
-    }
+def with_identity(path: Path, **options: Any) -> dict[str, Any]:
+    """Return the engine's config.json with the input."""
+    given = config_json(**options)
+    given["inputs"]["identity"] = {"location": {"path": str(path)}}
+    return given
 
 
 @pytest.mark.parametrize("option", ["tls_enabled", "identity_without_tls"])
 def test_an_identity_requires_tls_or_the_unencrypted_option(path: Path, option: str) -> None:
     """Either of them is sufficient."""
-    assert parse(config_json(path, **{option: True})).identity == path
+    assert parse(with_identity(path, **{option: True})).identity == path
 
 
 def test_an_unencrypted_identity_is_rejected(path: Path) -> None:
     """Anyone on the network could read a password."""
     with pytest.raises(ConfigError) as caught:
-        parse(config_json(path))
+        parse(with_identity(path))
     assert str(caught.value) == (
         f"identity: 'identity.json' {wording.ALLOWED}: {wording.WITH_TLS} with "
         "identity_without_tls, which sends it unencrypted"
@@ -46,9 +44,9 @@ def test_an_unencrypted_identity_is_rejected(path: Path) -> None:
 
 def test_an_identity_is_optional(path: Path) -> None:
     """A missing file is reported, and no identity at all is valid."""
-    assert parse(config_json(None, identity_without_tls=True)).identity is None
+    assert parse(config_json(identity_without_tls=True)).identity is None
     path.unlink()
     with pytest.raises(
         ConfigError, match=rf"^identity: 'identity\.json' {wording.ALLOWED}: a file"
     ):
-        parse(config_json(path, tls_enabled=True))
+        parse(with_identity(path, tls_enabled=True))
