@@ -103,7 +103,7 @@ def parse(config_json: Mapping[str, Any]) -> GearConfig:
     if not api_key:
         raise ConfigError("api-key", None, "the API key that Flywheel gives to a job")
     return GearConfig(
-        **_checked({**options, **files}),
+        **checked({**options, **files}),
         container=_container("destination container", config_json.get("destination")),
         input_file=_input_file(inputs.get("file")),
         api_key=api_key,
@@ -111,16 +111,8 @@ def parse(config_json: Mapping[str, Any]) -> GearConfig:
     )
 
 
-def parse_sending(given: Mapping[str, Any]) -> SendConfig:
-    """Return the checked configuration for sending, from options in JSON.
-
-    Raises ConfigError for the first invalid option.
-    """
-    return SendConfig(**_checked(given))
-
-
-def _checked(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options by name; raise ConfigError if they are invalid, or contradict."""
+def checked(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return options by name from JSON; raise ConfigError if they are invalid, or contradict."""
     options = check_all(OPTIONS, given)
     if options["identity"] and not (options["tls_enabled"] or options["identity_without_tls"]):
         allowed = "with tls_enabled, or with identity_without_tls, which sends it unencrypted"

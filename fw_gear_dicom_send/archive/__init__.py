@@ -1,6 +1,5 @@
 """Reader of the DICOM files in a zip, a tar, a folder or a single file."""
 
-from .folder import is_special
 from .formats import is_archive_name
 from .limits import Limits
 from .reader import DEFAULT_LIMITS, Archive
@@ -16,5 +15,4 @@ __all__ = [
     "Member",
     "Task",
     "is_archive_name",
-    "is_special",
 ]

@@ -254,7 +254,6 @@ class BatchAPI:
 
 
 def _job(plan: Plan, session: Session) -> dict[str, Any]:
-    """Return a job to create, in the form of the SDK's InputJob."""
     inputs = {
         name: {"type": "project", "id": session.project_id, "name": file}
         for name, file in plan.files.items()

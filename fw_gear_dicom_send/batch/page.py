@@ -62,7 +62,6 @@ def reasons(outcomes: Iterable[JobResult]) -> list[tuple[str, int]]:
 
 
 def _failures(outcomes: Sequence[JobResult]) -> Part:
-    """Return a table of problems; a session can have several."""
     found: dict[tuple[str, str], tuple[int, int]] = {}
     for outcome in outcomes:
         for text, advice, images in _causes(outcome):

@@ -182,7 +182,6 @@ class _Capabilities:
         yield from by_class(self.accepted, self.proposed)
 
     def _security(self) -> Iterator[str]:
-        """Yield the lines about TLS and the user identity."""
         session, confirms = self.server_info.tls, self.server_info.confirms_identity
         if session:
             yield f"TLS: {session.version} with {session.cipher}"

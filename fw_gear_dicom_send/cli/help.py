@@ -65,7 +65,6 @@ def add_completion(
 
 
 def _brief_help(parser: Parser, description: str, epilog: str, _: Any) -> str:
-    """Return a help text with only some of the parser's options."""
     brief = Parser(parser.prog, description, epilog, usage=parser.usage, add_help=False)
     groups: dict[str, list[Option]] = {group.brief_title: [] for group in Group}
     for row in filter(attrgetter("brief"), parser.options):

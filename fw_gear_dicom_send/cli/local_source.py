@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
-from ..archive import is_archive_name, is_special
+from ..archive import is_archive_name
 from ..errors import UsageError
 from ..left_out import LeftOutFiles
 from ..models import (
@@ -103,11 +103,12 @@ class LocalSource:
         for folder, below, files in os.walk(top, onerror=note):
             below.sort(key=sort_key)
             chosen = self._chosen(folder, files, shown)
-            archives = [
-                file
-                for file in sorted(filter(is_archive_name, chosen), key=sort_key)
-                if not _is_special(os.path.join(folder, file))
-            ]
+            archives = []
+            for file in sorted(filter(is_archive_name, chosen), key=sort_key):
+                path = os.path.join(folder, file)
+                # FIFOs, sockets and devices are not archives. A broken link may have been one.
+                if os.path.isfile(path) or not os.path.exists(path):
+                    archives.append(file)
             others = set(chosen).difference(archives)
             if others:
                 size = sum(_size(os.path.join(folder, file)) for file in others)
@@ -147,14 +148,6 @@ def _found(entry: FileEntry) -> Path | DownloadFailure:
 
 def _entry(parent: Container, name: str, path: str, size: int | None = None) -> FileEntry:
     return FileEntry(parent, printable(name), printable(path), size, key=path)
-
-
-def _is_special(path: str) -> bool:
-    """Return whether a path is a FIFO, a socket or a device, and thus not an archive."""
-    try:
-        return is_special(os.stat(path).st_mode)
-    except OSError:  # A broken link: opening it reports the error.
-        return False
 
 
 def _size(path: str) -> int:

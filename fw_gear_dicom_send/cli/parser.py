@@ -127,7 +127,6 @@ def is_on(switch: Option, argv: Sequence[str]) -> bool:
 
 
 def _how(row: Option) -> dict[str, Any]:
-    """Return how argparse reads an option."""
     if row.type in (BOOLEAN, SWITCH):
         return {"action": BooleanOptionalAction if row.type is BOOLEAN else "store_true"}
     return {

@@ -99,7 +99,6 @@ class ProgressBar(Progress):
 
 
 def _megabytes(size: float) -> str:
-    """Return a size in MB with at least three digits."""
     megabytes = size / MEGABYTE
     return f"{megabytes:,.0f}" if megabytes >= 100 else f"{megabytes:.1f}"
 

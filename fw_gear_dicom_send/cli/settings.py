@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..config import SendConfig, parse_sending
+from ..config import SendConfig, checked
 from ..errors import UsageError
 from ..option_types import flag
 from ..options import OPTIONS
@@ -39,7 +39,7 @@ class Settings:
         """Return the checked configuration. Raises UsageError."""
         options.check_files(self.values, self.origins)
         with options.naming(self.origins):
-            return parse_sending(self.values)
+            return SendConfig(**checked(self.values))
 
 
 def read(arguments: Arguments) -> Settings:

@@ -197,7 +197,6 @@ def _with_record(entry: FileEntry, record: Mapping[str, Any]) -> FileEntry:
 
 
 def _reason(error: SiteError) -> Reason:
-    """Return the reason for a failed download."""
     status = error.status
     if isinstance(error, _DiffersError):
         return Reason(Kind.DOWNLOAD_DIFFERS, str(error))

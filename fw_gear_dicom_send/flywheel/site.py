@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from io import SEEK_END
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import quote
@@ -125,12 +126,8 @@ class Site:
             _entry(place, "", record["name"], record["size"], record.get("hash"))
             for place, record in records
         ]
-        total, reports = 0, []
-        for entry in newest[:MAX_REPORTS]:
-            total += entry.size or 0
-            if total > MAX_REPORT_BYTES:
-                break
-            reports.append(entry)
+        totals = accumulate(entry.size or 0 for entry in newest[:MAX_REPORTS])
+        reports = newest[: sum(total <= MAX_REPORT_BYTES for total in totals)]
         if more := len(newest) - len(reports):
             log.info("Ignoring %s", quantity(more, "older per-image report"))
         return reports
@@ -156,36 +153,26 @@ class Site:
     def _put(self, url: str, name: str, file: BinaryIO) -> bool:
         """Upload a file to a signed URL of the site's storage, then register it with the site.
 
-        Returns False without an upload if the storage does not support signed URLs.
+        Returns False without an upload if the site or its storage does not support signed URLs.
         """
-        found = self._ticket(url, name, file)
-        if not found:
+        metadata = {"name": name, "size": file.seek(0, SEEK_END)}
+        query, body = {"ticket": ""}, {"filenames": [name], "metadata": metadata}
+        kinds = (dict, list)
+        try:
+            answer = self._api.read(
+                lambda found: found, "POST", url, kinds, params=query, json=body
+            )
+            ticket, target = answer["ticket"], answer["urls"][name]
+        except SiteError as error:
+            if error.status in NO_TICKET:
+                return False
+            raise
+        except (KeyError, TypeError):
             return False
-        ticket, target, headers = found
-        what = "the site's storage"
+        headers, what = answer.get("headers") or {}, "the site's storage"
         self._api.ask("PUT", target, what=what, upload=file, headers=headers, data=file)
         self._api.ask("POST", url, params={"ticket": ticket})
         return True
-
-    def _ticket(self, url: str, name: str, file: BinaryIO) -> "_Ticket | None":
-        """Return a ticket, or None if the site has no tickets."""
-        body = {
-            "filenames": [name],
-            "metadata": {"name": name, "size": file.seek(0, SEEK_END)},
-        }
-        try:
-            return self._api.read(
-                partial(_ticket_in, name),
-                "POST",
-                url,
-                (dict, list),
-                params={"ticket": ""},
-                json=body,
-            )
-        except SiteError as error:
-            if error.status in NO_TICKET:
-                return None
-            raise
 
     def _files_below(self, node: _Node, path: str) -> Iterator[_File]:
         """Yield the files of a container and of its descendants."""
@@ -203,17 +190,6 @@ class Site:
         url = container_url(container)
         headers = {} if files else {"X-Accept-Feature": f"{self._api.features},Exclude-Files"}
         return self._api.read(partial(_node, container.type), "GET", url, headers=headers)
-
-
-_Ticket = tuple[str, str, dict[str, str]]
-"""A ticket for an upload, its signed URL and the headers for that."""
-
-
-def _ticket_in(name: str, answer: Any) -> _Ticket | None:
-    try:
-        return answer["ticket"], answer["urls"][name], answer.get("headers") or {}
-    except (KeyError, TypeError):
-        return None
 
 
 def _select_files(
@@ -252,7 +228,6 @@ def _entry(
 
 
 def _node(level: str, record: Any) -> _Node:
-    """Convert the record of a container."""
     parents = record["parents"]
     return _Node(
         container=Container(level, record["_id"]),
