@@ -5,7 +5,6 @@ import json
 import logging
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import TextIO
@@ -13,6 +12,7 @@ from typing import TextIO
 from ..errors import SiteError, UsageError
 from ..models import FileStatus
 from ..report.csv_rows import Row, read_table, write_row
+from ..report.output import remove
 from ..report.schemas import FILES, JOB, names, needed
 from ..report_names import files_pattern, summary_beside
 from ..text import quantity
@@ -59,8 +59,7 @@ def gather(api: BatchAPI, batch: Batch, path: Path) -> list[JobResult]:
     except OSError as exc:
         raise UsageError(f"--report-folder: cannot write {path}: {exc.strerror}") from exc
     finally:
-        with suppress(OSError):
-            part.unlink()
+        remove(part)
     return results
 
 
@@ -92,11 +91,9 @@ def _gather_one(api: BatchAPI, batch: Batch, job: Job, file: TextIO) -> JobResul
     for row in (*rows, last) if problem or not rows else rows:
         write_row(file, [*own, *(row.get(name, "") for name in names(FILES))])
     return JobResult(
-        session_id=session_id,
-        label=label,
+        label=label or session_id,
         subject=subject,
         url=url,
-        job_id=job.id,
         state=job.state,
         seconds=(job.ended - job.started).total_seconds() if job.ended else None,
         images=sum(int(row["Images in Series"]) for row in rows),

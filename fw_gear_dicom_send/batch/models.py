@@ -198,9 +198,7 @@ class JobResult:
     `seconds` is the duration of the job, or None while it is active.
     """
 
-    session_id: str
     label: str
-    job_id: str
     state: str
     images: int = 0
     sent: int = 0

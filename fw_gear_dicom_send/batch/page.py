@@ -111,7 +111,7 @@ def _row(outcome: JobResult, *, is_dry: bool) -> Parts:
     status = FileStatus.DRY_RUN if is_dry else FileStatus.COMPLETE
     return (
         outcome.subject,
-        Link(outcome.label or outcome.session_id, outcome.url),
+        Link(outcome.label, outcome.url),
         outcome.state,
         "" if outcome.seconds is None else duration(outcome.seconds),
         outcome.sent,

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from ..errors import DicomSendError, ExitCode, UsageError
 from ..option_types import SWITCH, Group, Option
 from ..text import printable
-from . import named_servers, options, server_words, settings
+from . import options, server_words, settings
 from .console import write
 from .echo import SUCCESS, echo_result
 from .help import add_version
@@ -44,10 +44,10 @@ _TEST = Option("test", SWITCH, False, Group.SERVER, "Send a C-ECHO to each serve
 def main(argv: Sequence[str]) -> int:
     """Run the command line after `servers`; return the exit code."""
     arguments = parser().read(argv)
-    known = named_servers.tables()
+    known = settings.tables()
     names = arguments.words or sorted(known)
     if not names:
-        write(f"No servers in {named_servers.path()}; see dicom-send servers --help\n")
+        write(f"No servers in {settings.servers_file()}; see dicom-send servers --help\n")
         return ExitCode.SUCCESS
     chosen: dict[str, settings.Settings] = {}
     codes = [ExitCode.SUCCESS]

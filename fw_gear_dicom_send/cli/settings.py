@@ -1,6 +1,7 @@
-"""Merges the options of the command line, the environment, a named server and the defaults."""
+"""Merges options: command line, environment, a server in `servers.toml`, defaults."""
 
 import os
+import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,9 +9,9 @@ from typing import Any
 
 from ..config import SendConfig, checked
 from ..errors import UsageError
-from ..option_types import flag
+from ..option_types import FILE, Group, Place, flag
 from ..options import OPTIONS
-from . import named_servers, options, server_words
+from . import options, server_words
 from .parser import Arguments
 
 _BOTH = ("server", "destination")
@@ -22,6 +23,14 @@ _DEFAULTS = {
     for row in OPTIONS
     if row.default is not None
 }
+_KEYS = {
+    row.name: "host" if row.name == "destination" else row.name
+    for row in OPTIONS
+    if row.where & Place.COMMAND and row.group not in (Group.FILES, Group.MESSAGES)
+}
+"""Key of each option in a table of `servers.toml`."""
+_REQUIRED = ("host", "called_ae")
+_FILES = {row.name for row in OPTIONS if row.type is FILE}
 
 
 @dataclass(frozen=True)
@@ -71,9 +80,56 @@ def read(arguments: Arguments) -> Settings:
 
 def of_server(name: str, known: Mapping[str, Any]) -> Settings:
     """Return the settings of a named server, without other options. Raises UsageError."""
-    values, origins = named_servers.find(name, known)
+    values, origins = _find(name, known)
     options.check_files(values, origins)
     return Settings({**_DEFAULTS, **values}, origins)
+
+
+def servers_file() -> Path:
+    """Return the path of `servers.toml`, which may be missing."""
+    if os.name == "nt":
+        top = os.environ.get("APPDATA") or os.path.expanduser("~")
+    else:
+        top = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")
+    return Path(top) / "dicom-send" / "servers.toml"
+
+
+def tables() -> Mapping[str, Any]:
+    """Return the tables of `servers.toml`, or none if it is missing. Raises UsageError."""
+    file = servers_file()
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8-sig"))
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except OSError as exc:
+        raise UsageError(f"cannot read {file}: {exc.strerror}") from exc
+    except (ValueError, RecursionError) as exc:
+        raise UsageError(f"{file}: invalid TOML: {exc}") from exc
+
+
+def _find(name: str, known: Mapping[str, Any]) -> tuple[Mapping[str, Any], Mapping[str, str]]:
+    """Return the options of a server in JSON, and the name of each in messages.
+
+    `known` are the tables of the file. Raises UsageError if the server is missing or invalid.
+    """
+    table: dict[str, Any] | None = known.get(name)
+    if not isinstance(table, dict):
+        names = ", ".join(known) or "none"
+        raise UsageError(f"{name}: no such server in {servers_file()}; known servers: {names}")
+    place = f"{servers_file()}: [{name}]"
+    if unknown := [key for key in table if key not in _KEYS.values()]:
+        allowed = ", ".join(sorted(_KEYS.values()))
+        raise UsageError(f"{place} {unknown[0]}: unknown key; allowed: {allowed}")
+    if missing := [key for key in _REQUIRED if key not in table]:
+        raise UsageError(f"{place} {missing[0]}: missing")
+    origins = {name: f"{place} {key}" for name, key in _KEYS.items() if key in table}
+    values = {name: table[_KEYS[name]] for name in origins}
+    for file in _FILES & values.keys():
+        if not isinstance(values[file], str):
+            raise UsageError(f"{origins[file]}: {values[file]!r} was given; allowed: a path")
+        # Path.expanduser raises an error for an unknown user.
+        values[file] = servers_file().parent / os.path.expanduser(values[file])
+    return values, origins
 
 
 def _server_word(arguments: Arguments) -> tuple[str | None, bool, Sequence[str]]:
@@ -101,7 +157,7 @@ def _server_word(arguments: Arguments) -> tuple[str | None, bool, Sequence[str]]
 
 def _is_server(word: str) -> bool:
     """Return whether a word is a server; raise UsageError if it is also a path."""
-    if not (server_words.parse(word) or word in named_servers.tables()):
+    if not (server_words.parse(word) or word in tables()):
         return False
     if os.path.lexists(word):
         raise UsageError(
@@ -113,10 +169,10 @@ def _is_server(word: str) -> bool:
 
 def _named(word: str) -> tuple[Mapping[str, Any], Mapping[str, str]]:
     """Return a named server; raise UsageError, with a hint if possible, if it is missing."""
-    tables = named_servers.tables()
-    if word not in tables and (hint := server_words.hint(word)):
+    known = tables()
+    if word not in known and (hint := server_words.hint(word)):
         raise UsageError(f"{word}: {hint}")
-    return named_servers.find(word, tables)
+    return _find(word, known)
 
 
 def _no_server(words: Sequence[str]) -> UsageError:
@@ -127,7 +183,7 @@ def _no_server(words: Sequence[str]) -> UsageError:
     problem = "no server is given"
     if words and not os.path.lexists(words[-1]):
         problem = f"{words[-1]} is neither a path nor a server"
-    names = ", ".join(named_servers.tables())
+    names = ", ".join(tables())
     named = f"with a name ({names}), " if names else ""
     return UsageError(
         f"{problem}: end with {server_words.FORM}, for example {server_words.EXAMPLE}, "

@@ -80,7 +80,7 @@ def test_codes_of_other_versions_have_no_wrong_advice(world: World) -> None:
 @pytest.mark.parametrize("kind", Kind, ids=lambda kind: kind.name)
 def test_each_code_has_the_advice_of_its_kind(kind: Kind) -> None:
     """No code shows the advice of another kind."""
-    result = JobResult("s", "v", "j", "failed", 1, reason="r", advice=LOOK, codes={kind.code: 1})
+    result = JobResult("v", "failed", 1, reason="r", advice=LOOK, codes={kind.code: 1})
     page = parsed(render("b", [result], pages.STARTED, is_dry=False))
     (row,) = rows_of(page, "reasons")
     assert row[-1] == kind.advice
