@@ -121,6 +121,11 @@ class Option:
         """The environment variable."""
         return f"DICOM_SEND_{self.flag[2:].replace('-', '_').upper()}"
 
+    @property
+    def default_of_command(self) -> Any:
+        """The default of `dicom-send` in JSON."""
+        return self.default if self.command_default is None else self.command_default
+
     def check(self, given: Any) -> Any:
         """Return the Python value for JSON; raise ConfigError if it is not allowed."""
         if not self.type.is_valid(given):

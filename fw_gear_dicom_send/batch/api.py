@@ -21,7 +21,9 @@ from .models import GEAR, GEARS, Batch, Gear, Job, Place, Plan, Project, Session
 _OF_THE_GEARS = f"gear_info.name=|[{','.join(GEARS)}]"
 _ABSENT = (HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY)
 """Statuses of a site's response to an unknown or invalid id."""
-
+_ALL_JOBS = ("/api/jobs", "")
+_OWN_JOBS = ("/api/users/self/jobs", "jobs")
+"""Lists of jobs, with the key of the list in the response."""
 _SESSIONS_AT_ONCE = 100
 """Number of sessions in one filter for acquisitions. The filter is part of a URL."""
 
@@ -119,20 +121,18 @@ class BatchAPI:
                     if session_id in wanted:
                         yield from files
 
-    def jobs_of(self, project_id: str) -> Iterator[Job]:
-        """Yield the gear's jobs in a project, which some sites show only to admins."""
-        yield from self._reader.records(records.job, "/api/jobs", _in_project(project_id))
+    def jobs_of(self, project_id: str) -> list[Job] | None:
+        """Return the gear's jobs in a project, None if the site shows them only to admins."""
+        return self._jobs(*_ALL_JOBS, f"parents.project={project_id},{_OF_THE_GEARS}")
 
-    def own_jobs_of(self, project_id: str) -> Iterator[Job]:
-        """Yield the gear's jobs in a project that the user started."""
-        query = _in_project(project_id)
-        yield from self._reader.records(records.job, "/api/users/self/jobs", query, key="jobs")
+    def own_jobs_of(self, project_id: str) -> list[Job] | None:
+        """Return the gear's jobs in a project that the user started, None if it is not listed."""
+        return self._jobs(*_OWN_JOBS, f"parents.project={project_id},{_OF_THE_GEARS}")
 
-    def jobs_on(self, session_id: str) -> Iterator[Job]:
-        """Yield the gear's jobs on a session."""
-        url = f"/api/sessions/{_quoted(session_id)}/jobs"
-        jobs = self._reader.records(records.job, url, key="jobs")
-        yield from (job for job in jobs if job.gear_name in GEARS)
+    def jobs_on(self, session_id: str) -> list[Job] | None:
+        """Return the gear's jobs on a session, None if the site does not list them."""
+        jobs = self._jobs(f"/api/sessions/{_quoted(session_id)}/jobs", "jobs")
+        return jobs and [job for job in jobs if job.gear_name in GEARS]
 
     def create(self, plan: Plan) -> str:
         """Create a batch without running it, and return its id."""
@@ -209,20 +209,24 @@ class BatchAPI:
             headers={"Accept": "application/octet-stream"},
         )
 
-    def _retries_since(self, created: datetime) -> Iterator[Job]:
-        """Yield the gear's retried jobs since a day, if the site lists them.
+    def _retries_since(self, created: datetime) -> Iterable[Job]:
+        """Return the gear's retried jobs since a day, if the site lists them.
 
         Ordinary users can list only their own jobs, which include all jobs of their batches.
         """
-        query = {"filter": f"{_OF_THE_GEARS},attempt>1,created>={created.astimezone(UTC).date()}"}
-        for url, key in (("/api/jobs", ""), ("/api/users/self/jobs", "jobs")):
-            try:
-                yield from self._reader.records(records.job, url, query, key=key)
-            except SiteError as exc:
-                if not exc.is_final:
-                    raise
-            else:
-                return
+        search = f"{_OF_THE_GEARS},attempt>1,created>={created.astimezone(UTC).date()}"
+        jobs = self._jobs(*_ALL_JOBS, search)
+        return (self._jobs(*_OWN_JOBS, search) if jobs is None else jobs) or ()
+
+    def _jobs(self, url: str, key: str, search: str = "") -> list[Job] | None:
+        """Return the jobs in a list, None if the site refuses it."""
+        query = {"filter": search} if search else {}
+        try:
+            return list(self._reader.records(records.job, url, query, key=key))
+        except SiteError as exc:
+            if not exc.is_final:
+                raise
+            return None
 
     def _look_up(self, path: Sequence[str], convert: Callable[[Any], T], absent: str) -> T:
         for query in ({}, EXHAUSTIVE):
@@ -267,10 +271,6 @@ def _job(plan: Plan, session: Session) -> dict[str, Any]:
         "tags": list(plan.tags),
         "config": dict(plan.config),
     }
-
-
-def _in_project(project_id: str) -> dict[str, str]:
-    return {"filter": f"parents.project={project_id},{_OF_THE_GEARS}"}
 
 
 def _batch(batch_id: str) -> str:

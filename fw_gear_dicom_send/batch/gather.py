@@ -135,12 +135,7 @@ def _newest_report(api: BatchAPI, batch: Batch, job: Job, place: Place) -> Store
 
 def _others(api: BatchAPI, batch: Batch, job: Job, session_id: str) -> Iterator[Job]:
     """Yield the other jobs on a job's container, without those that the site hides."""
-    found = {other.id: other for other in batch.jobs}
-    try:
-        found |= {other.id: other for other in api.jobs_on(session_id)}
-    except SiteError as exc:
-        if not exc.is_final:
-            raise
+    found = {other.id: other for other in (*batch.jobs, *(api.jobs_on(session_id) or ()))}
     for other in found.values():
         if other.container == job.container and other.id != job.id:
             yield other

@@ -34,17 +34,10 @@ class Gear:
 
 @dataclass(frozen=True)
 class Project:
-    """Project with the id of its group and the names of its attached files."""
+    """Project with its path on the site and the names of its attached files."""
 
-    id: str
-    group: str
-    label: str
+    path: str
     files: frozenset[str]
-
-    @property
-    def path(self) -> str:
-        """Path of the project on the site."""
-        return f"{self.group}/{self.label}"
 
 
 @dataclass(frozen=True)

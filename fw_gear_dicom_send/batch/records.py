@@ -43,12 +43,9 @@ def gear(record: Record) -> Gear:
 
 def project(record: Record) -> Project:
     """Read a project."""
-    return Project(
-        id=record_id(record),
-        group=printable(record.get("group") or record["parents"]["group"]),
-        label=printable(record.get("label") or record_id(record)),
-        files=frozenset(file["name"] for file in _files(record)),
-    )
+    group = record.get("group") or record["parents"]["group"]
+    path = printable(f"{group}/{record.get('label') or record_id(record)}")
+    return Project(path, frozenset(file["name"] for file in _files(record)))
 
 
 def session(record: Record) -> Session:

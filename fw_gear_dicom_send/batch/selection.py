@@ -9,7 +9,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
-from ..errors import SiteError, UsageError
+from ..errors import UsageError
 from ..text import quantity
 from .api import BatchAPI
 from .models import GEARS, SERVER_OPTIONS, Gear, Job, Session
@@ -86,15 +86,15 @@ def already_sent(
     tag = str(gear.value("sent_tag", config) or "").strip()
     found = {session.id for session in sessions if tag in session.tags}
     for project_id in dict.fromkeys(session.project_id for session in sessions):
-        jobs = _shown(api.jobs_of(project_id))
+        jobs = api.jobs_of(project_id)
         if jobs is not None:
             found |= sent(jobs, gear, config)
             continue
-        found |= sent(_shown(api.own_jobs_of(project_id)) or (), gear, config)
+        found |= sent(api.own_jobs_of(project_id) or (), gear, config)
         hidden = 0
         for session in sessions:
             if session.project_id == project_id and session.id not in found:
-                jobs = _shown(api.jobs_on(session.id))
+                jobs = api.jobs_on(session.id)
                 found |= sent(jobs or (), gear, config)
                 hidden += jobs is None
         if hidden:
@@ -103,16 +103,6 @@ def already_sent(
                 quantity(hidden, "session"),
             )
     return found
-
-
-def _shown(jobs: Iterable[Job]) -> list[Job] | None:
-    """Return the jobs, or None if the site does not list them."""
-    try:
-        return list(jobs)
-    except SiteError as exc:
-        if not exc.is_final:
-            raise
-        return None
 
 
 def sent(jobs: Iterable[Job], gear: Gear, config: Mapping[str, Any]) -> set[str]:

@@ -68,9 +68,9 @@ def _brief_help(parser: Parser, description: str, epilog: str, _: Any) -> str:
     brief = Parser(parser.prog, description, epilog, usage=parser.usage, add_help=False)
     groups: dict[str, list[Option]] = {group.brief_title: [] for group in Group}
     for row in filter(attrgetter("brief"), parser.options):
-        default = row.default if row.command_default is None else row.command_default
         # An option has one long flag: `--no-x` if `--x` is the default.
-        switch = replace(row, type=SWITCH, long=f"--no{row.flag[1:]}" if default else "")
+        long = f"--no{row.flag[1:]}" if row.default_of_command else ""
+        switch = replace(row, type=SWITCH, long=long)
         groups[row.group.brief_title].append(switch if row.type is BOOLEAN else row)
     for title, rows in groups.items():
         brief.add_options(title, rows, lambda row: row.brief)

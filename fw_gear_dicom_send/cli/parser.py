@@ -143,9 +143,7 @@ def _help(place: Place, row: Option) -> str:
     text = re.sub(r"\w+", lambda word: _FLAGS.get(word[0], word[0]), text)
     if row.type.metavar and (choices := row.type.schema.get("enum")):
         text += f" One of: {'; '.join(choices)}."
-    default = row.default
-    if is_command and row.command_default is not None:
-        default = row.command_default
+    default = row.default_of_command if is_command else row.default
     if row.type.is_repeatable:
         return f"{text} Repeatable."
     if default is None and not is_command and not row.type.is_valid(None):

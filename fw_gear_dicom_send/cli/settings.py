@@ -18,11 +18,7 @@ _BOTH = ("server", "destination")
 """Options that name a server. Only one of them is allowed."""
 _ADDRESS = ("destination", "port", "called_ae")
 """Options that identify a server. A server in one word replaces all of them."""
-_DEFAULTS = {
-    row.name: row.default if row.command_default is None else row.command_default
-    for row in OPTIONS
-    if row.default is not None
-}
+_DEFAULTS = {row.name: row.default_of_command for row in OPTIONS if row.default is not None}
 _KEYS = {
     row.name: "host" if row.name == "destination" else row.name
     for row in OPTIONS
