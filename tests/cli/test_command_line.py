@@ -210,3 +210,4 @@ def test_bash_completes_options_and_commands(
 
     assert shown.stdout.split() == completed
     assert "-o default" in how.stdout
+    assert "==SUPPRESS==" not in script.stdout  # argparse writes this while it parses
