@@ -92,7 +92,7 @@ class BatchAPI:
 
     def link(self, session: Session) -> str:
         """Return the URL of a session's page."""
-        return f"{self.site}/#/projects/{session.project_id}/sessions/{session.id}"
+        return self._reader.session_page(session.project_id, session.id)
 
     def label(self, container: Container) -> str:
         """Return a session's labels and id for a message, or only the id if the site fails."""

@@ -61,6 +61,11 @@ class API:
         """URL of the site."""
         return str(self._client.baseurl)
 
+    def session_page(self, project_id: str, session_id: str) -> str:
+        """Return the URL of a session's page in a browser."""
+        project, session = (quote(one, safe="") for one in (project_id, session_id))
+        return f"{self.site}/#/projects/{project}/sessions/{session}"
+
     def read(
         self,
         convert: Callable[[Any], T],

@@ -12,7 +12,7 @@ from ..models import Container, FileStatus, Outcome, Selection
 log = logging.getLogger(__name__)
 
 KEY = "dicom_send"
-"""Key of the summary in the custom information of a file."""
+"""Key of the summary in the custom information of a file, for gear rules and searches."""
 
 
 class Metadata(Protocol):
@@ -45,7 +45,18 @@ def mark(
     if chosen and chosen.parent != config.container:
         log.info("Cannot mark the file as sent: the job's destination is another container")
         return
-    info = {KEY: _summary(config, outcome)}
+    summary: Mapping[str, str | int] = {
+        "state": outcome.status.value,
+        "called_ae": config.called_ae,
+        "host": config.destination,
+        "port": config.port,
+        "images": outcome.images,
+        "sent": outcome.sent,
+        "already_there": outcome.already_stored,
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        "version": __version__,
+    }
+    info = {KEY: summary}
     is_tagged = bool(config.sent_tag) and outcome.is_success
     tags = sorted({*selection.tags, config.sent_tag}) if is_tagged else None
     values: dict[str, dict[str, Any]] = {}
@@ -60,19 +71,3 @@ def mark(
             values.setdefault(container.type, {})["files"] = [{"name": name, "info": info}]
     for container_type, changes in values.items():
         metadata.update_container(container_type, **changes)
-
-
-def _summary(config: GearConfig, outcome: Outcome) -> Mapping[str, str | int]:
-    """Return the values that gear rules and searches can use."""
-    peer = config.peer
-    return {
-        "state": outcome.status.value,
-        "called_ae": peer.called_ae,
-        "host": peer.host,
-        "port": peer.port,
-        "images": outcome.images,
-        "sent": outcome.sent,
-        "already_there": outcome.already_stored,
-        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-        "version": __version__,
-    }

@@ -12,7 +12,6 @@ from io import SEEK_END
 from itertools import accumulate
 from pathlib import Path
 from typing import Any, BinaryIO
-from urllib.parse import quote
 
 from fw_core_client import CoreClient
 
@@ -96,16 +95,10 @@ class Site:
         record = next(records, {})
         tags = {*chosen.tags, *(record.get("tags") or ())} if chosen else node.tags
         info = record.get("info") or (chosen.info if chosen else {})
-        origin = Origin(Program.GEAR, path, self._browser_url(node), printable(config.job_id))
+        ids = {**node.above, start.type: start.id}
+        page = self._api.session_page(ids["project"], ids["session"]) if "session" in ids else ""
+        origin = Origin(Program.GEAR, path, page, printable(config.job_id))
         return Selection(entries, parent, label, tuple(tags), info, left_out.counted(), origin)
-
-    def _browser_url(self, node: _Node) -> str:
-        """Return the browser URL of the session that is, or contains, the container, if any."""
-        ids = {**node.above, node.container.type: node.container.id}
-        if "session" not in ids:
-            return ""
-        project, session = (quote(ids[level], safe="") for level in ("project", "session"))
-        return f"{self._api.site}/#/projects/{project}/sessions/{session}"
 
     def image_reports(self, places: Iterable[Container]) -> list[FileEntry]:
         """Return the newest per-image reports on the containers, the newest first.
