@@ -11,7 +11,14 @@ import pytest
 from fw_gear_dicom_send.archive.types import BrokenArchive, Member
 from fw_gear_dicom_send.cli.local_source import LocalReports, LocalSource
 from fw_gear_dicom_send.errors import UsageError
-from fw_gear_dicom_send.models import Container, FileEntry, FileReport, NameChoice, Remark
+from fw_gear_dicom_send.models import (
+    Container,
+    DownloadFailure,
+    FileEntry,
+    FileReport,
+    NameChoice,
+    Remark,
+)
 from fw_gear_dicom_send.name_patterns import NamePatterns
 from fw_gear_dicom_send.reasons import Kind, Reason, Skipped
 from tests.support import wording
@@ -111,6 +118,17 @@ def test_a_dangling_link_is_reported(top: Path) -> None:
     (top / "c").symlink_to(top / "gone")
 
     assert read(top) == [A, B, f"{wording.FILE_UNOPENED}: No such file or directory"]
+
+
+def test_a_dangling_link_named_like_an_archive_is_an_entry(tmp_path: Path) -> None:
+    """Fetching the entry says that the archive cannot be opened."""
+    (tmp_path / "a.zip").symlink_to(tmp_path / "gone")
+    source = LocalSource([tmp_path])
+    (entry,) = source.select().entries
+    assert entry.name == f"{tmp_path.name}/a.zip"
+    failure = source.fetcher(tmp_path).fetch(entry)
+    assert isinstance(failure, DownloadFailure)
+    assert failure.reason.kind is Kind.UNOPENED_FILE
 
 
 def test_a_link_to_itself_is_reported(top: Path) -> None:
