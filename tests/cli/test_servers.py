@@ -242,6 +242,13 @@ def servers(folder: Path, table: str, *arguments: object, **variables: str) -> C
 ADDRESS = 'host = "h"\ncalled_ae = "X"\n'
 
 
+def test_listed_servers_are_aligned(tmp_path: Path) -> None:
+    """Each column is as wide as its longest text, and no line ends with spaces."""
+    table = f"[a]\n{ADDRESS}tls_enabled = true\n[longer]\n{ADDRESS}port = 11112\n"
+    result = servers(tmp_path, table)
+    assert result.stdout == "a       X@h:104    TLS\nlonger  X@h:11112\n"
+
+
 def test_listed_servers_are_printable(tmp_path: Path) -> None:
     """The file may come from someone else, and no part of it controls the terminal."""
     table = '["a\\u001b[2J"]\nhost = "h\\u202e"\ncalled_ae = "X\\n\\u0007"\n'
