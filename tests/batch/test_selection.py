@@ -5,9 +5,13 @@ from typing import Any
 
 import pytest
 
+from fw_gear_dicom_send.batch.api import BatchAPI
+from fw_gear_dicom_send.errors import SiteError
+from fw_gear_dicom_send.retry import ONCE
 from tests.support.batch_world import FAILED, GOOD, TO, World
 from tests.support.flywheel_engine import Endless
 from tests.support.flywheel_http import Status
+from tests.support.flywheel_site import FlywheelSite
 
 pytestmark = pytest.mark.slow
 
@@ -294,3 +298,12 @@ def test_empty_selection_is_reported(world: World, caplog: pytest.LogCaptureFixt
     assert world.start("--label", "nothing") == 1
     assert "No session matches" in caplog.text
     assert len(world.site.batches) == 1
+
+
+def test_a_site_that_fails_to_list_jobs_has_not_refused_the_list(site: FlywheelSite) -> None:
+    """A refused list is None, so other lists are queried; any other failure is raised."""
+    api = BatchAPI(site.api_key, ONCE)
+    site.fault("any", Status(403), Status(503))
+    assert api.jobs_of("any") is None
+    with pytest.raises(SiteError, match="503"):
+        api.jobs_of("any")
