@@ -11,11 +11,11 @@ from flywheel_gear_toolkit import GearToolkitContext
 from flywheel_gear_toolkit.utils.metadata import Metadata
 
 from fw_gear_dicom_send import senders
+from fw_gear_dicom_send.account import Account
 from fw_gear_dicom_send.config import SendConfig, parse
 from fw_gear_dicom_send.delivery.sender import Sender
 from fw_gear_dicom_send.exit_codes import exit_code, log_details, silence_pydicom
 from fw_gear_dicom_send.flywheel import FlywheelSource
-from fw_gear_dicom_send.models import Outcome
 from fw_gear_dicom_send.report.output import remove
 from fw_gear_dicom_send.report.progress import Progress
 from fw_gear_dicom_send.run.pipeline import DEFAULT_WAITS, ProgressFactory, Waits, run
@@ -48,7 +48,7 @@ def _run(waits: Waits, make_progress: ProgressFactory, make_sender: SenderFactor
         context.log_config()
         source = FlywheelSource(config)
         with make_sender(config, context.work_dir) as sender:
-            outcome = run(
+            account = run(
                 config,
                 source,
                 sender,
@@ -60,13 +60,13 @@ def _run(waits: Waits, make_progress: ProgressFactory, make_sender: SenderFactor
                 earlier_reports=source.earlier_reports if config.resume else None,
                 conclude=partial(_mark, source, context.output_dir),
             )
-        return outcome.exit_code
+        return account.exit_code
 
 
-def _mark(source: FlywheelSource, output: Path, outcome: Outcome) -> None:
+def _mark(source: FlywheelSource, output: Path, account: Account) -> None:
     """Write metadata for the engine to the output folder, even if the run ends in an error."""
     metadata = Metadata()
-    source.mark(metadata, outcome)
+    source.mark(metadata, account)
     try:
         # The custom information of a file may contain a patient's name, so it is not logged.
         metadata.write(output, log_meta=False)

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from .delivery.results import StoreResult
-from .errors import ExitCode
 from .name_patterns import NO_PATTERNS, NamePatterns
 from .reasons import Kind, Program, Reason, Skipped
 from .text import quantity
@@ -295,42 +294,3 @@ class FileReport:
         if self.is_complete:
             return FileStatus.COMPLETE
         return FileStatus.INCOMPLETE if self.stored else FileStatus.FAILED
-
-
-@dataclass(frozen=True, kw_only=True)
-class Outcome:
-    """Result of a run.
-
-    `images` is the number of images found. Of these, `sent` and `already_stored` are on the
-    server. `is_reported` and `is_verified` say whether all requested reports were written and all
-    images verified, if requested. `given_up` is the reason why the run gave up the server, empty
-    if it did not. `versions` are the versions of the libraries.
-    """
-
-    status: FileStatus
-    is_complete: bool
-    is_reported: bool
-    is_verified: bool
-    images: int
-    sent: int
-    already_stored: int
-    bytes: int = 0
-    seconds: float = 0.0
-    retries: int = 0
-    lost_associations: int = 0
-    given_up: str = ""
-    versions: tuple[tuple[str, str], ...] = ()
-
-    @property
-    def is_success(self) -> bool:
-        """Whether all images were sent, and everything requested was done."""
-        return self.is_complete and self.is_reported and self.is_verified
-
-    @property
-    def exit_code(self) -> ExitCode:
-        """The exit code of the command."""
-        if self.given_up:
-            return ExitCode.SERVER
-        if not (self.is_complete and self.is_reported):
-            return ExitCode.NOT_ALL_SENT
-        return ExitCode.SUCCESS if self.is_verified else ExitCode.NOT_VERIFIED

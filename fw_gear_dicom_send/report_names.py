@@ -36,6 +36,11 @@ def report_name(report: Report, label: str, time: str, *, is_dry: bool = False) 
     return f"{head}{safe.encode()[:room].decode(errors='ignore')}{tail}"
 
 
+def report_of(name: str) -> Report:
+    """Return the report that has a name, by the end of the name."""
+    return next(report for report in Report if name.endswith(report.suffix))
+
+
 def files_pattern(label: str, *, is_dry: bool) -> re.Pattern[str]:
     """Return a pattern for the names of a label's reports on files with any time."""
     any_time = "2000-01-01_00:00:00"

@@ -5,35 +5,49 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from tempfile import gettempdir
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from ..account import Account
 from ..config import SendConfig
-from ..errors import DicomSendError, UsageError
+from ..errors import DicomSendError, ExitCode, UsageError
 from ..exit_codes import exit_code, log_details, silence_pydicom
 from ..option_types import check_all
 from ..options import OPTIONS
 from ..reasons import Program
-from ..report.events import ObserverGroup
 from ..report.progress import Progress
-from ..report.summary import summary
+from ..report.schemas import summary
 from ..report_names import time_in
 from . import echo, options, server_words, servers, settings
 from .command_line import parser
 from .command_options import COMMAND_OPTIONS, ROWS, CommandOptions
 from .console import begin_logging, write_json
 from .json_log import JSONEvents, JSONFormatter, log_event
-from .local_source import LocalSource, read_paths
+from .local_source import LocalReports, LocalSource, read_paths
 from .parser import Arguments, is_on
-from .results import Results, log_result
+from .result_line import log_result
 
 if TYPE_CHECKING:
     from ..network.commitment_listener import CommitmentListener
 
 log = logging.getLogger(__name__)
+
+
+@dataclass
+class _Results:
+    """Results of the command so far."""
+
+    account: Account = field(default_factory=Account)
+    reports: LocalReports = field(default_factory=LocalReports)
+
+    def conclude(self, account: Account) -> None:
+        """Keep the account of the run."""
+        self.account = account
+
 
 _SUBCOMMANDS = {"echo": echo.main, "servers": servers.main}
 
@@ -50,18 +64,22 @@ def _command(argv: list[str]) -> int:
     if argv and argv[0] in _SUBCOMMANDS:
         _warn_of_path(argv[0])
         return _SUBCOMMANDS[argv[0]](argv[1:])
-    results = Results()
+    results = _Results()
+    code: int = ExitCode.NOT_ALL_SENT
+    error = ""
     started = monotonic()
     try:
-        results.exit_code = _parse_and_run(argv, results)
+        code = _parse_and_run(argv, results)
     except DicomSendError as exc:
-        results.error, results.exit_code = str(exc), exc.exit_code
+        error, code = str(exc), exc.exit_code
         # Once the run has started, the pipeline has logged the error before its consequences.
-        if not results.has_started:
+        if not replace(results.account, error=error).has_started:
             raise
     finally:
-        _show(results, argv, monotonic() - started)
-    return results.exit_code
+        reports = [str(path) for path in results.reports.paths]
+        known = replace(results.account, error=error, error_code=code, reports=reports)
+        _show(known, argv, monotonic() - started)
+    return code
 
 
 def _warn_of_path(subcommand: str) -> None:
@@ -77,7 +95,7 @@ def _warn_of_path(subcommand: str) -> None:
         )
 
 
-def _parse_and_run(argv: list[str], results: Results) -> int:
+def _parse_and_run(argv: list[str], results: _Results) -> int:
     known = parser()
     arguments = known.read(argv)
     if arguments.values.get("debug"):
@@ -89,17 +107,17 @@ def _parse_and_run(argv: list[str], results: Results) -> int:
     return _run(arguments, results)
 
 
-def _show(results: Results, argv: Sequence[str], seconds: float) -> None:
+def _show(account: Account, argv: Sequence[str], seconds: float) -> None:
     """Log the closing line, and write the summary for programs if an option asks for it."""
     if is_on(ROWS["log_json"], argv):
-        log_event("summary", **summary(results.facts()))
-    elif results.has_started:
-        log_result(results.facts(), seconds)
+        log_event("summary", **summary(account))
+    elif account.has_started:
+        log_result(account, seconds)
     if is_on(ROWS["json"], argv):
-        write_json(summary(results.facts()))
+        write_json(summary(account))
 
 
-def _run(arguments: Arguments, results: Results) -> int:
+def _run(arguments: Arguments, results: _Results) -> int:
     values = arguments.values
     has_list = "files_from" in values
     if not (arguments.words or has_list):
@@ -113,12 +131,12 @@ def _run(arguments: Arguments, results: Results) -> int:
         listed: Sequence[Path] = ()
         if command.files_from is not None:
             listed = read_paths(command.files_from, ends_with_nul=command.from0)
-        config = results.config = chosen.config()
+        config = chosen.config()
+        results.account = Account(server=config.server, options=tuple(config.in_effect()))
         _check(config, arguments, chosen.paths)
         source = LocalSource(
             chosen.paths, config.names, listed=listed, shows_names=config.show_member_names
         )
-        results.left_out = source.left_out
         earlier = sorted(command.earlier_reports, key=lambda path: time_in(path.name))
         for path in earlier:
             if not os.path.isfile(path):
@@ -133,19 +151,19 @@ def _run(arguments: Arguments, results: Results) -> int:
             _listener(command.commit_port, config) or nullcontext() as listener,
             senders.of(config, work, listener=listener) as sender,
         ):
-            outcome = run(
+            account = run(
                 config,
                 source,
                 sender,
                 results.reports,
                 work=work,
                 output=folder,
-                observer=ObserverGroup([results, JSONEvents()]) if command.log_json else results,
+                observer=JSONEvents() if command.log_json else None,
                 make_progress=_progress(is_bar=not (command.log_json or command.quiet)),
                 conclude=results.conclude,
                 earlier_reports=(lambda _: earlier) if earlier else None,
             )
-        return outcome.exit_code
+        return account.exit_code
 
 
 def _check(config: SendConfig, arguments: Arguments, paths: Sequence[Path]) -> None:

@@ -6,8 +6,9 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from .. import __version__
+from ..account import Account
 from ..config import GearConfig
-from ..models import Container, FileStatus, Outcome, Selection
+from ..models import Container, FileStatus, Selection
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +31,7 @@ def mark(
     metadata: Metadata,
     config: GearConfig,
     selection: Selection,
-    outcome: Outcome,
+    account: Account,
     report: tuple[Container, str] | None,
 ) -> None:
     """Mark the input file, or else the destination and the `report`, with the outcome of the run.
@@ -39,25 +40,25 @@ def mark(
     The input file or the report gets a summary. If all images are sent and verified, the input file
     or the destination gets the tag. A dry run marks nothing.
     """
-    if outcome.status is FileStatus.DRY_RUN:
+    if account.status is FileStatus.DRY_RUN:
         return
     chosen = config.input_file
     if chosen and chosen.parent != config.container:
         log.info("Cannot mark the file as sent: the job's destination is another container")
         return
     summary: Mapping[str, str | int] = {
-        "state": outcome.status.value,
+        "state": account.status.value,
         "called_ae": config.called_ae,
         "host": config.destination,
         "port": config.port,
-        "images": outcome.images,
-        "sent": outcome.sent,
-        "already_there": outcome.already_stored,
+        "images": account.images,
+        "sent": account.sent,
+        "already_there": account.already_stored,
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "version": __version__,
     }
     info = {KEY: summary}
-    is_tagged = bool(config.sent_tag) and outcome.is_success
+    is_tagged = bool(config.sent_tag) and account.is_success
     tags = sorted({*selection.tags, config.sent_tag}) if is_tagged else None
     values: dict[str, dict[str, Any]] = {}
     if chosen:

@@ -5,9 +5,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from ..account import Account
 from ..config import GearConfig
 from ..errors import SiteError
-from ..models import Container, DownloadFailure, FileReport, NewerVersion, Outcome, Selection
+from ..models import Container, DownloadFailure, FileReport, NewerVersion, Selection
 from ..retry import RetryPolicy
 from ..source import Fetcher
 from .api import SITE_POLICY
@@ -38,10 +39,10 @@ class FlywheelSource:
         self._selection = self._site.select(self._config)
         return self._selection
 
-    def mark(self, metadata: Metadata, outcome: Outcome) -> None:
+    def mark(self, metadata: Metadata, account: Account) -> None:
         """Add the outcome of the run to `metadata`, which the engine applies."""
         if self._selection:
-            mark(metadata, self._config, self._selection, outcome, self.reports.first)
+            mark(metadata, self._config, self._selection, account, self.reports.first)
 
     def fetcher(self, folder: Path) -> Fetcher:
         """Return a fetcher that downloads files to `folder`; an input file is already on disk."""

@@ -2,9 +2,10 @@
 
 from itertools import pairwise
 
+from ..account import ThroughputCounts
 from ..sections import Chart, Parts, Section
 from ..text import duration, quantity
-from .throughput import LIMITS, ThroughputCounts
+from .throughput import LIMITS
 
 MAX_NAMED = 10
 """Maximum number of lost associations whose times are listed."""

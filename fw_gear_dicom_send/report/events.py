@@ -2,12 +2,11 @@
 
 import logging
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 from ..errors import DicomSendError
 from ..models import FileEntry, FileReport, ImageRecord
-from .verification import VerificationSummary
 
 log = logging.getLogger(__name__)
 
@@ -26,12 +25,6 @@ class Observer:
 
     def file(self, report: FileReport) -> None:
         """Handle the result of a file, after the results of all its images."""
-
-    def verified(self, summary: VerificationSummary) -> None:
-        """Handle the result of the verification, at the end of a run with the option `verify`."""
-
-    def done(self, rows: Sequence[FileReport]) -> None:
-        """Handle the end of a run, successful or not; `rows` are the rows of its report."""
 
 
 class ObserverGroup(Observer):
@@ -56,14 +49,6 @@ class ObserverGroup(Observer):
     def file(self, report: FileReport) -> None:
         """Notify all observers."""
         self._notify(lambda observer: observer.file(report))
-
-    def verified(self, summary: VerificationSummary) -> None:
-        """Notify all observers."""
-        self._notify(lambda observer: observer.verified(summary))
-
-    def done(self, rows: Sequence[FileReport]) -> None:
-        """Notify all observers."""
-        self._notify(lambda observer: observer.done(rows))
 
     def _notify(self, notify: Callable[[Observer], None]) -> None:
         for observer in tuple(self._observers):

@@ -1,8 +1,7 @@
 """Counters for the image results of each file."""
 
-from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ..delivery.results import AlreadyStored, NotSent, Planned, Sent, StoreResult
 from ..models import FileEntry, FileReport, Remark
@@ -11,14 +10,6 @@ from ..reasons import Kind, Reason, Skipped
 _MAX_REMARKS = 50
 _NOT_REACHED = Reason(Kind.NOT_REACHED)
 _INTERRUPTED = Reason(Kind.INTERRUPTED)
-
-
-@dataclass(frozen=True)
-class _Key:
-    """Identity of a remark."""
-
-    reasons: tuple[Reason, ...]
-    failure: bool
 
 
 @dataclass
@@ -31,8 +22,7 @@ class FileCount:
     sent: int = 0
     already_stored: int = 0
     planned: int = 0
-    _remarks: Counter[_Key] = field(default_factory=Counter)
-    _members: dict[_Key, str] = field(default_factory=dict)
+    _remarks: dict[tuple[tuple[Reason, ...], bool], Remark] = field(default_factory=dict)
     _trouble: Reason | None = _NOT_REACHED
     _expected: int | None = None
     _skipped: tuple[tuple[Skipped, int], ...] = ()
@@ -55,11 +45,11 @@ class FileCount:
             (*result.remarks, result.reason) if isinstance(result, NotSent) else result.remarks
         )
         if reasons:
-            key = _Key(reasons, is_failure)
-            if key not in self._remarks and len(self._remarks) >= _MAX_REMARKS:
-                key = _Key((Reason(Kind.OTHER),), is_failure)
-            self._remarks[key] += 1
-            self._members.setdefault(key, member)
+            if (reasons, is_failure) not in self._remarks and len(self._remarks) >= _MAX_REMARKS:
+                reasons = (Reason(Kind.OTHER),)
+            new = Remark(reasons, 0, failure=is_failure, member=member)
+            known = self._remarks.get((reasons, is_failure), new)
+            self._remarks[reasons, is_failure] = replace(known, images=known.images + 1)
 
     def end(
         self,
@@ -92,10 +82,7 @@ class FileCount:
 
         A file that was not read completely counts one extra image, so that it is never `Complete`.
         """
-        remarks = [
-            Remark(key.reasons, count, failure=key.failure, member=self._members[key])
-            for key, count in self._remarks.items()
-        ]
+        remarks = list(self._remarks.values())
         if self._remark:
             remarks.insert(0, Remark((self._remark,), 0, failure=False))
         images = max(self.images, self._expected or 0)

@@ -1,7 +1,6 @@
 """Number of series and images of each modality in a run."""
 
-from dataclasses import dataclass
-
+from ..account import ModalityCount
 from ..dicom.modalities import modality_of
 from ..models import ImageRecord
 from .events import Observer
@@ -10,16 +9,6 @@ MAX_SERIES = 50_000
 """Maximum number of series that are counted, in all modalities together."""
 MAX_MODALITIES = 50
 OTHER = "other"
-
-
-@dataclass(frozen=True)
-class ModalityCount:
-    """Number of series, images and dataset bytes of a modality."""
-
-    modality: str
-    series: int
-    images: int
-    bytes: int
 
 
 class ModalityCounts(Observer):

@@ -1,11 +1,12 @@
 """Groups of reasons with the same cause, across files, details and transfer syntaxes."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from ..account import Cause, ImageExample
 from ..delivery.results import NotSent
 from ..models import FileEntry, FileReport, ImageRecord, Remark
-from ..reasons import NOT_SENT_AGAIN, Kind, Reason
+from ..reasons import NOT_SENT_AGAIN, Reason
 from .events import Observer
 
 MAX_EXAMPLES = 20
@@ -14,23 +15,6 @@ MAX_TEXTS = 100
 """Maximum number of different texts of a cause."""
 MAX_CAUSES = 500
 """Maximum number of causes with examples."""
-
-
-@dataclass(frozen=True)
-class Cause:
-    """Identity of a group: the kind of the reasons, and the status of the server, if any."""
-
-    kind: Kind
-    status: str = ""
-
-
-@dataclass(frozen=True)
-class ImageExample:
-    """An image of a cause; `member` and the UID may be empty."""
-
-    path: str
-    member: str = ""
-    sop_instance_uid: str = ""
 
 
 @dataclass
@@ -101,9 +85,9 @@ class ImageExamples(Observer):
         """Add a resent image that is not on the server."""
         self._add(reason, entry, "", sop_instance_uid)
 
-    def of(self, cause: Cause) -> tuple[ImageExample, ...]:
-        """Return the first images of a cause."""
-        return tuple(self._images.get(cause, ()))
+    def counted(self) -> Mapping[Cause, tuple[ImageExample, ...]]:
+        """Return the first images of each cause."""
+        return {cause: tuple(images) for cause, images in self._images.items()}
 
     def _add(self, reason: Reason, entry: FileEntry, member: str, uid: str) -> None:
         if reason.kind in NOT_SENT_AGAIN:

@@ -1,15 +1,20 @@
-"""Columns of the reports. A column is one row here, and all writers and readers follow.
+"""Contents of the reports for programs. A column is one row here; all writers and readers follow.
 
 Rules for versions: a reader finds columns by their names, in any order. It ignores columns that it
 does not know. A report without a needed column is skipped, and any other missing cell is empty.
 So columns can be added. A needed column is never renamed or removed, and no column gets another
-meaning. The summary in `summary.py` has the same rules; its `schema_version` grows otherwise.
+meaning. The JSON summary has the same rules; its `schema_version` grows otherwise. Its schema is
+`docs/summary.schema.json`.
 """
 
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from datetime import UTC, datetime
+from typing import Any, Generic, TypeVar
 
+from .. import __version__
+from ..account import Account, VerificationSummary
 from ..delivery.results import (
     AlreadyStored,
     Answer,
@@ -20,13 +25,16 @@ from ..delivery.results import (
     Transfer,
 )
 from ..dicom.uids import name_of, printable_uid_or_empty
-from ..models import FileReport, ImageRecord
-from ..reasons import Program
+from ..models import FileReport, ImageRecord, Remark
+from ..reasons import Kind, Program
+from ..text import MEGABYTE
 
 SENT, SENT_WITH_WARNING, ALREADY_THERE = "sent", "sent, with a warning", "already there"
 """Outcomes of images that are on the server."""
 NOT_SENT = "not sent"
 _NO_ANSWER = Answer(0, "")
+SCHEMA_VERSION = 1
+"""Version of the JSON summary."""
 T = TypeVar("T")
 
 
@@ -139,3 +147,79 @@ def _milliseconds(seconds: float) -> str:
 
 def _name(uid: str) -> str:
     return name_of(uid) if uid else ""
+
+
+def summary(account: Account) -> dict[str, Any]:
+    """Return the summary as a JSON object; its only values of datasets are UIDs in remarks."""
+    rows, work, verification = account.rows, account.throughput, account.verification
+    size, seconds = sum(work.bytes), work.seconds
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "program": {"name": "dicom-send", "version": __version__},
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        "exit_code": account.exit_code,
+        "complete": account.is_complete,
+        "error": account.error or None,
+        "cause": account.cause or None,
+        "server": dict(account.server.facts) or None,
+        "options": {option.name: value for option, value in account.options} or None,
+        "images": account.images,
+        "sent": account.sent,
+        "already_there": account.already_stored,
+        "would_be_sent": account.planned if account.is_dry else None,
+        "repaired": account.images_with(Kind.REPAIRED),
+        "converted": account.images_with(Kind.CONVERTED, Kind.CONVERTED_AS_ASKED),
+        "failed": _failed(rows),
+        "files_not_processed": sum(row.is_unreached for row in rows),
+        "verified": verification and verification.verified,
+        "not_verified": verification and _not_verified(verification),
+        "skipped": {kind.name.lower(): number for kind, number in account.skipped.items()},
+        "not_selected": {files.cause.name.lower(): files.number for files in account.left_out},
+        "bytes_sent": size,
+        "seconds": round(seconds, 3),
+        "images_per_second": round(account.sent / seconds, 3) if seconds else 0.0,
+        "megabytes_per_second": round(size / MEGABYTE / seconds, 3) if seconds else 0.0,
+        "retries": account.retries,
+        "lost_associations": account.losses,
+        "versions": dict(account.versions),
+        "files": [_file(row) for row in rows],
+        "reports": list(account.reports),
+    }
+
+
+def _failed(rows: Sequence[FileReport]) -> dict[str, int]:
+    """Return the number of failed images for each code."""
+    counts: Counter[str] = Counter()
+    for remark in (remark for row in rows for remark in row.remarks if remark.failure):
+        counts[remark.kind.code] += remark.images
+    return dict(counts)
+
+
+def _file(row: FileReport) -> dict[str, Any]:
+    return {
+        "path": row.entry.path,
+        "images": row.images,
+        "sent": row.sent,
+        "already_there": row.already_stored,
+        "would_be_sent": row.planned,
+        "verified": row.verified,
+        "status": row.status,
+        "remarks": [_remark(remark) for remark in row.remarks],
+    }
+
+
+def _not_verified(verification: VerificationSummary) -> dict[str, Any]:
+    causes = [
+        {"text": reason.text, "code": reason.kind.code, "images": images}
+        for reason, images in verification.causes
+    ]
+    return {"absent": verification.absent, "causes": causes}
+
+
+def _remark(remark: Remark) -> dict[str, Any]:
+    return {
+        "text": remark.text,
+        "code": remark.kind.code,
+        "images": remark.images,
+        "failure": remark.failure,
+    }

@@ -3,9 +3,9 @@
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
 from math import ceil, exp, floor, log
 
+from ..account import StoreTimes, ThroughputCounts
 from ..delivery.results import Sent
 from ..models import ImageRecord
 from ..retry import CLOCK, MonotonicClock
@@ -16,34 +16,6 @@ LIMITS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 MAX_SLOTS = 120
 _STEP = log(1.04)
 """Logarithm of the ratio between adjacent classes for percentiles."""
-
-
-@dataclass(frozen=True)
-class StoreTimes:
-    """Median, 95th percentile (both within 2 %) and maximum of C-STORE times, in seconds."""
-
-    median: float
-    p95: float
-    maximum: float
-
-
-@dataclass(frozen=True)
-class ThroughputCounts:
-    """Counts of sent images.
-
-    `images` and `bytes` are counts for each slot of `slot_seconds`. `durations` are numbers of
-    images by C-STORE time, in the classes between `LIMITS`; the last class has no upper limit.
-    `times` are statistics of the C-STORE times, None without any. `losses` are the times of lost
-    associations, in seconds since the start.
-    """
-
-    slot_seconds: float
-    images: tuple[int, ...]
-    bytes: tuple[int, ...]
-    durations: tuple[int, ...]
-    seconds: float
-    times: StoreTimes | None = None
-    losses: tuple[float, ...] = ()
 
 
 class Throughput(Observer):

@@ -1,12 +1,11 @@
 """Verdicts on the images of a run: verified, absent or unknown."""
 
 from collections import Counter
-from dataclasses import dataclass
 from enum import Enum
 
+from ..account import VerificationSummary
 from ..models import FileEntry
 from ..reasons import Kind, Reason
-from ..text import quantity
 
 METHODS = {"find": "C-FIND", "commit": "storage commitment"}
 """Service for each value of the option `verify`."""
@@ -19,39 +18,6 @@ class Verdict(Enum):
     NOT_SENT = ""
     VERIFIED = "yes"
     ABSENT = "no"
-
-
-@dataclass(frozen=True)
-class VerificationSummary:
-    """Number of verified images among those that were sent or already there.
-
-    `absent` is the number of images that are not on the server. `causes` are the numbers of unknown
-    images by reason.
-    """
-
-    method: str
-    images: int
-    verified: int
-    absent: int
-    causes: tuple[tuple[Reason, int], ...] = ()
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether all images are verified."""
-        return self.verified == self.images
-
-    @property
-    def text(self) -> str:
-        """Numbers and causes as one line."""
-        count = f"{self.verified:,} of {quantity(self.images, 'image')} verified"
-        if self.is_whole:
-            return f"{count} by {self.method}"
-        parts = [(reason.text, number) for reason, number in self.causes]
-        if self.absent:
-            parts.insert(0, ("not on the server", self.absent))
-        if len(parts) == 1:
-            return f"{count}: {parts[0][0]}"
-        return f"{count}: " + "; ".join(f"{text} ({number:,})" for text, number in parts)
 
 
 class Verifications:

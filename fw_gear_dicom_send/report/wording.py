@@ -1,31 +1,11 @@
 """Texts for the number of images: sent, already there, or would be sent."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 
-from ..models import FileReport, FileStatus
-from ..reasons import Kind
+from ..account import Account
+from ..models import FileReport
+from ..reasons import Skipped
 from ..text import quantity
-
-
-def is_complete(reports: Iterable[FileReport]) -> bool:
-    """Return whether there is any image, and all are sent, already there, or would be sent."""
-    rows = list(reports)
-    return bool(rows) and all(report.is_complete for report in rows)
-
-
-def is_dry(reports: Iterable[FileReport]) -> bool:
-    """Return whether the reports are from a dry run."""
-    return any(report.planned is not None for report in reports)
-
-
-def status_of(reports: Sequence[FileReport], *, is_success: bool) -> FileStatus:
-    """Return the status of all files together; `is_success` is the result of the run."""
-    if is_dry(reports):
-        return FileStatus.DRY_RUN
-    if is_success:
-        return FileStatus.COMPLETE
-    is_any = any(report.stored for report in reports)
-    return FileStatus.INCOMPLETE if is_any else FileStatus.FAILED
 
 
 def at_least(reports: Iterable[FileReport]) -> str:
@@ -37,7 +17,7 @@ def image_counts(*reports: FileReport) -> str:
     """Return the number of images that were sent, or would be sent."""
     images = at_least(reports) + quantity(sum(report.images for report in reports), "image")
     already = sum(report.already_stored for report in reports)
-    if is_dry(reports):
+    if any(report.planned is not None for report in reports):
         planned = sum(report.planned or 0 for report in reports)
         more = f", {already:,} already there" if already else ""
         return f"{planned:,} of {images} would be sent{more}"
@@ -48,21 +28,21 @@ def image_counts(*reports: FileReport) -> str:
     return f"{sent:,} of {images} sent"
 
 
-def headline(*reports: FileReport, is_verified: bool) -> str:
+def headline(account: Account) -> str:
     """Return the result of all files as a sentence."""
-    subject = "All images" if is_complete(reports) else "Not all images"
-    already = any(report.already_stored for report in reports)
-    if is_dry(reports):
+    subject = "All images" if account.is_complete else "Not all images"
+    already = account.already_stored
+    if account.is_dry:
         return f"{subject} would be sent" + (" or are already on the server" if already else "")
     words = f"{subject} are on the server" if already else f"{subject} were sent"
-    if is_verified or not is_complete(reports):
+    if account.is_verified or not account.is_complete:
         return words
     return f"{words}, but not all were verified"
 
 
-def number_of_images_with(kind: Kind, reports: Iterable[FileReport]) -> int:
-    """Return the number of images with a remark of this kind."""
-    remarks = (remark for report in reports for remark in report.remarks)
-    return sum(
-        remark.images for remark in remarks if any(reason.kind is kind for reason in remark.reasons)
-    )
+def skipped_files(counts: Mapping[Skipped, int]) -> str:
+    """Return the numbers of skipped files by kind, empty if there is none."""
+    if not counts:
+        return ""
+    kinds = ", ".join(f"{kind.value} ({count:,})" for kind, count in counts.items())
+    return f"Skipped {quantity(sum(counts.values()), 'file')}: {kinds}"

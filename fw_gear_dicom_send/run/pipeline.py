@@ -9,18 +9,18 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Protocol
 
+from ..account import Account
 from ..config import SendConfig
 from ..delivery.sender import Sender
 from ..errors import CancelledError, DicomSendError, NothingToSendError, WorkFolderError
 from ..exit_codes import deferred_signals
-from ..models import FileEntry, FileReport, Outcome, Selection
+from ..models import FileEntry, Selection
 from ..reasons import Kind, Reason
 from ..report.events import Observer, ObserverGroup
 from ..report.file_counts import FileCounts
 from ..report.progress import Progress
-from ..report.publish import Reports, ReportSink, versions
+from ..report.publish import Reports, ReportSink
 from ..report.verification import Verifications
-from ..report.wording import is_complete, status_of
 from ..retry import RetryPolicy
 from ..source import ImageSource
 from ..text import quantity
@@ -67,9 +67,9 @@ def run(
     observer: Observer | None = None,
     make_progress: ProgressFactory = Progress,
     waits: Waits = DEFAULT_WAITS,
-    conclude: Callable[[Outcome], object] = lambda _: None,
+    conclude: Callable[[Account], object] = lambda _: None,
     earlier_reports: EarlierReports | None = None,
-) -> Outcome:
+) -> Account:
     """Send all files that the source selects, and write the reports.
 
     Args:
@@ -83,20 +83,19 @@ def run(
         observer: Gets the events of the run.
         make_progress: Creates the progress display.
         waits: Retry policies.
-        conclude: Gets the outcome, even if the run raises an error.
+        conclude: Gets the account, even if the run raises an error.
         earlier_reports: Images that were sent according to these reports are skipped.
 
-    Returns the outcome of the run.
+    Returns the account of the run.
 
     Raises ConfigError, UsageError or SiteError if the run cannot start. After the report, raises
     NothingToSendError if no file is selected, ServerError or WorkFolderError if no image can be
     sent, and CancelledError if a signal stops the run.
     """
     selection = source.select()
-    reports = Reports(config, sender.server, selection, output, sink.time_format)
-    watchers = ObserverGroup([*reports.observers, observer or Observer()])
-    counts = FileCounts(selection.entries, is_dry=config.dry_run)
-    sending = _Sending(config, sender, counts=counts, reports=reports, observer=watchers)
+    sending = _Sending(
+        config, sender, sink, selection=selection, output=output, observer=observer or Observer()
+    )
     error: DicomSendError | None = None
     try:
         if not selection.entries:
@@ -113,55 +112,24 @@ def run(
         error = exc
         raise
     finally:
-        outcome = _conclude(sending, sink, error, conclude)
-    return outcome
+        account = _conclude(sending, error, conclude)
+    return account
 
 
 def _conclude(
     sending: "_Sending",
-    sink: ReportSink,
     error: DicomSendError | None,
-    conclude: Callable[[Outcome], object],
-) -> Outcome:
+    conclude: Callable[[Account], object],
+) -> Account:
     """Report a run. A signal ends it only after the report, which therefore cannot name it."""
     try:
         with deferred_signals():
-            outcome = _report(sending, sink, error)
-            conclude(outcome)
+            account = sending.report(error)
+            conclude(account)
     except CancelledError as exc:
         log.error("%s", exc)
         raise
-    return outcome
-
-
-def _report(sending: "_Sending", sink: ReportSink, error: DicomSendError | None) -> Outcome:
-    """Write and publish the reports, unless the run failed before its first image."""
-    reports, verifications, facts = sending.reports, sending.verifications, sending.sender.facts()
-    all_rows = sending.rows.current()
-    has_started = any(row.images for row in all_rows) or not error
-    rows = sink.rows(all_rows)
-    reported = {row.entry for row in rows}
-    reports.add_without_image(row for row in all_rows if row.entry not in reported)
-    if verifications:
-        sending.observer.verified(verifications.summary())
-    sending.observer.done(rows)
-    if not (has_started or sink.reports_failed_starts):
-        reports.discard()
-        return sending.outcome(rows, is_reported=True)
-    given_up = facts.given_up.text if facts.given_up else ""
-    is_reported = reports.publish(
-        sink,
-        rows,
-        sending.sender.sections(),
-        verifications,
-        losses=facts.lost_at,
-        cause=(str(error or "") or given_up) if has_started else "",
-    )
-    outcome = sending.outcome(rows, is_reported=is_reported)
-    if not reports.publish_summary(sink, rows, outcome, error, verifications):
-        outcome = replace(outcome, is_reported=False)
-    reports.log_table(rows)
-    return outcome
+    return account
 
 
 def _log_selection(selection: Selection, config: SendConfig, sender: Sender) -> None:
@@ -192,42 +160,33 @@ class _Sending:
         self,
         config: SendConfig,
         sender: Sender,
+        sink: ReportSink,
         *,
-        counts: FileCounts,
-        reports: Reports,
+        selection: Selection,
+        output: Path,
         observer: Observer,
     ) -> None:
         self._config = config
-        self.sender = sender
-        self.reports = reports
-        self.observer = observer
-        self._counts = counts
-        self.verifications: Verifications | None = None
+        self._sender = sender
+        self._sink = sink
+        server, time_format = sender.server.key, sink.time_format
+        self._reports = Reports(config, server, selection, output, time_format)
+        self._observer = ObserverGroup([*self._reports.observers, observer])
+        self._counts = FileCounts(selection.entries, is_dry=config.dry_run)
+        self._verifications: Verifications | None = None
         if config.verify != "none" and not config.dry_run:
-            self.verifications = Verifications(config.verify)
-        self.rows = Rows(self._counts, self.verifications)
+            self._verifications = Verifications(config.verify)
+        self._rows = Rows(self._counts, self._verifications)
 
-    def outcome(self, rows: Sequence[FileReport], *, is_reported: bool) -> Outcome:
-        """Return the outcome of the run; `rows` are the rows of its report."""
-        verified, facts = self.verifications, self.sender.facts()
-        is_verified = not verified or verified.summary().is_whole
-        is_good = is_complete(rows)
-        work = self.reports.work()
-        return Outcome(
-            status=status_of(rows, is_success=is_good and is_reported and is_verified),
-            is_complete=is_good,
-            is_reported=is_reported,
-            is_verified=is_verified,
-            images=sum(row.images for row in rows),
-            sent=sum(row.sent for row in rows),
-            already_stored=sum(row.already_stored for row in rows),
-            bytes=sum(work.bytes),
-            seconds=work.seconds,
-            retries=facts.retries,
-            lost_associations=facts.losses,
-            given_up=facts.given_up.text if facts.given_up else "",
-            versions=versions(),
-        )
+    def report(self, error: DicomSendError | None) -> Account:
+        """Publish the reports, unless the run failed before its first image."""
+        reports, sink, verifications = self._reports, self._sink, self._verifications
+        rows = self._rows.current()
+        account = reports.account(self._sender, rows, sink.rows(rows), verifications, error)
+        if account.has_started or sink.reports_failed_starts:
+            return reports.publish(sink, account, verifications)
+        reports.discard()
+        return account
 
     def run(
         self,
@@ -238,21 +197,21 @@ class _Sending:
         known: KnownImages,
     ) -> None:
         """Send and verify all images."""
-        config, sender = self._config, self.sender
+        config, sender = self._config, self._sender
         with ExitStack() as stack:
             stack.callback(sender.abort)
             progress = make_progress(self._counts.entries, sender, is_dry=config.dry_run)
             stack.enter_context(progress)
             verifier = None
-            if self.verifications:
+            if self._verifications:
                 inquirer = sender.inquirer(config.verify)
-                verifier = Verifier(inquirer, self.verifications, waits.verify)
+                verifier = Verifier(inquirer, self._verifications, waits.verify)
             resources = Resources(
                 config,
                 source,
                 folder,
                 sender,
-                ObserverGroup([progress, self.observer], [verifier] if verifier else []),
+                ObserverGroup([progress, self._observer], [verifier] if verifier else []),
                 known,
                 waits.quarantine,
             )
@@ -268,13 +227,13 @@ class _Sending:
             return
         images = quantity(sum(map(len, missing.values())), "image")
         log.warning("Resending %s: acknowledged, but missing on the server", images)
-        self.reports.start_resending()
-        self.rows.start_resending(missing)
+        self._reports.start_resending()
+        self._rows.start_resending(missing)
         resent = FileCounts(missing)
         once_more = replace(resources, known=KnownImages())
         send(once_more, resent, partial(is_missing, resources, missing))
         absent = verifier.missing()
-        self.rows.merge(resent.reports(), missing, absent)
+        self._rows.merge(resent.reports(), missing, absent)
         for entry, uids in absent.items():
             for uid in uids:
-                self.reports.mark_missing(entry, uid, Reason(Kind.NOT_STORED))
+                self._reports.mark_missing(entry, uid, Reason(Kind.NOT_STORED))

@@ -3,6 +3,7 @@
 import logging
 from collections import defaultdict
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from ..delivery.results import ImageReference, NotSent, Verification
@@ -12,7 +13,7 @@ from ..models import FileEntry, FileReport, ImageRecord
 from ..reasons import Kind, Reason
 from ..report.events import Observer
 from ..report.verification import Verdict, Verifications
-from ..retry import Retry, RetryPolicy
+from ..retry import RetryPolicy, retry
 from ..text import quantity
 
 log = logging.getLogger(__name__)
@@ -38,6 +39,10 @@ class _Image:
 
     reference: ImageReference
     numbers: list[int]
+
+
+class _NotFoundError(Exception):
+    """Some images are not on the server, or a query failed."""
 
 
 _Images = dict[tuple[FileEntry, str], _Image]
@@ -91,23 +96,26 @@ class Verifier(Observer):
         Images that are missing, or whose query failed, are verified again, as a server may need
         some time to index new images. After this call, all further images count as resent.
         """
-        attempts = Retry(self._policy)
-        while True:
-            self._unverified |= self._absent | self._unknown
-            self._absent, self._unknown = {}, {}
-            self._query()
-            is_settled = not (self._absent or self._unknown) or self._inquirer.given_up
-            wait = None if is_settled else attempts.wait_time()
-            if wait is None:
-                break
-            images = quantity(len(self._absent) + len(self._unknown), "image")
-            log.debug("%s not found yet; next query in %.1f s", images, wait)
-            self._policy.clock.sleep(wait)
+        with suppress(_NotFoundError):
+            retry(
+                self._policy,
+                self._query_again,
+                on=_NotFoundError,
+                is_temporary=lambda _: not self._inquirer.given_up,
+            )
         self._resent, self._absent = self._absent, {}
         missing: dict[FileEntry, set[str]] = defaultdict(set)
         for entry, uid in self._resent:
             missing[entry].add(uid)
         return {entry: frozenset(uids) for entry, uids in missing.items()}
+
+    def _query_again(self) -> None:
+        """Verify all images that are not verified yet; raise _NotFoundError if any remains."""
+        self._unverified |= self._absent | self._unknown
+        self._absent, self._unknown = {}, {}
+        self._query()
+        if number := len(self._absent) + len(self._unknown):
+            raise _NotFoundError(f"{quantity(number, 'image')} not found yet")
 
     def _query(self) -> None:
         """Verify the pending images, and keep those that are absent or unknown."""

@@ -18,7 +18,7 @@ LAYERS = (
     {"archive", "delivery"},
     {"network"},
     {"models"},
-    {"source", "config", "left_out"},
+    {"source", "config", "left_out", "account"},
     {"flywheel", "report"},
     {"run"},
     {"senders"},

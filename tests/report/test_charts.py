@@ -1,18 +1,17 @@
 """Drawing of the charts on the page of a run."""
 
 from dataclasses import replace
-from datetime import datetime
 from itertools import pairwise
 
 import pytest
 
+from fw_gear_dicom_send.account import Account, StoreTimes, ThroughputCounts
 from fw_gear_dicom_send.models import FileReport
 from fw_gear_dicom_send.network.types import PeerAE
-from fw_gear_dicom_send.report.run_page import Facts, render
-from fw_gear_dicom_send.report.throughput import StoreTimes, ThroughputCounts
 from fw_gear_dicom_send.text import quantity
 from tests.support import wording
 from tests.support.html_reading import Element, parsed
+from tests.support.pages import render
 
 RANGES = (
     "under 2 ms",
@@ -35,7 +34,7 @@ THROUGHPUT = ThroughputCounts(4.0, (10, 40, 20), (1, 1, 1), COUNTS, 11.5)
 
 def page_of(throughput: ThroughputCounts, *reports: FileReport) -> Element:
     server = PeerAE("pacs.example.org", 104, "PACS", "flywheel").named("")
-    return parsed(render(reports, Facts("T", datetime(2024, 1, 2), throughput, server)))
+    return parsed(render(reports, Account(title="T", throughput=throughput, server=server)))
 
 
 @pytest.fixture(name="charts")

@@ -58,7 +58,6 @@ EVENTS = {
     "reading": (RECORD.entry, 5),
     "image": (RECORD,),
     "file": (FileReport(RECORD.entry, 1, 1),),
-    "done": ([FileReport(RECORD.entry, 1, 1)],),
 }
 
 

@@ -2,13 +2,13 @@
 
 import pytest
 
+from fw_gear_dicom_send.account import ModalityCount
 from fw_gear_dicom_send.dicom.modalities import modality_of
 from fw_gear_dicom_send.models import Container, FileEntry, ImageRecord
 from fw_gear_dicom_send.report.modality_counts import (
     MAX_MODALITIES,
     MAX_SERIES,
     OTHER,
-    ModalityCount,
     ModalityCounts,
 )
 from tests.support.results import not_sent, sent
@@ -53,7 +53,10 @@ def test_images_and_series_are_counted_whether_sent_or_not() -> None:
     for series in ("1.1", "1.1", "1.2", ""):
         counts.image(record(MR, series))
     counts.image(record(CT, is_sent=False))
-    assert counts.counts() == (ModalityCount("MR", 2, 4, 40), ModalityCount("CT", 1, 1, 10))
+    assert counts.counts() == (
+        ModalityCount("MR", 2, 4, 40),
+        ModalityCount("CT", 1, 1, 10),
+    )
 
 
 def test_an_image_that_is_resent_counts_once() -> None:

@@ -7,36 +7,32 @@ from typing import Any
 import pytest
 from hypothesis import example, given
 
+from fw_gear_dicom_send.account import Account, ThroughputCounts, VerificationSummary
 from fw_gear_dicom_send.models import Container, FileEntry, FileReport, Origin, Remark
 from fw_gear_dicom_send.network.contexts import Context
 from fw_gear_dicom_send.network.page_sections import contexts_section
 from fw_gear_dicom_send.network.types import PeerAE
 from fw_gear_dicom_send.reasons import Kind, Program, Reason
-from fw_gear_dicom_send.report.run_page import Facts, render
-from fw_gear_dicom_send.report.throughput import ThroughputCounts
-from fw_gear_dicom_send.report.verification import VerificationSummary
 from tests.support import pages, wording
 from tests.support.drawn_datasets import bounded
 from tests.support.html_reading import Element, parsed
 from tests.support.html_texts import EVIL, TEXTS
+from tests.support.pages import options, render
 
-NOTHING = ThroughputCounts(1.0, (), (), (0,) * 13, 0.0)
-
-
+NOTHING = ThroughputCounts()
 PEER = PeerAE("pacs.example.org", 104, "PACS", "flywheel")
 HEAD = 4
 """Number of facts before the numbers."""
 STARTED = datetime(2024, 1, 2, 3, 4, 5, tzinfo=timezone(timedelta(hours=5, minutes=30)))
 
 
-def facts(title: str = "T", **changes: Any) -> Facts:
-    known = Facts(
-        title,
-        STARTED,
-        NOTHING,
-        PEER.named(""),
-        [contexts_section({})],
-        config=[("port", "104")],
+def facts(title: str = "T", **changes: Any) -> Account:
+    known = Account(
+        title=title,
+        started=STARTED,
+        server=PEER.named(""),
+        sections=[contexts_section({})],
+        options=options(port=104),
         versions=[("x", "1")],
     )
     return replace(known, **changes)
@@ -96,7 +92,7 @@ def test_many_complete_files_are_collapsed() -> None:
     page = page_of(*bad, *good * 3)
     assert "27 complete files" in page.texts("summary")
     assert len(rows_of(page, "files")) == 3
-    long = parsed(render(good * 500, facts(files_csv="report.csv")))
+    long = parsed(render(good * 500, facts(reports=["report.csv"])))
     assert len(rows_of(long, "complete-files")) == 1000
     assert "3,500 more files not shown. The full list is in report.csv." in long.texts("p")
 

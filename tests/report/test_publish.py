@@ -6,19 +6,20 @@ import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
 from fw_gear_dicom_send.config import SendConfig
 from fw_gear_dicom_send.delivery.results import Planned, Transfer
+from fw_gear_dicom_send.delivery.sender import Sender, SenderFacts
 from fw_gear_dicom_send.errors import SiteError
 from fw_gear_dicom_send.models import (
     Container,
     FileEntry,
     FileReport,
-    FileStatus,
     ImageRecord,
-    Outcome,
     Selection,
 )
 from fw_gear_dicom_send.network.contexts import Context
@@ -77,24 +78,14 @@ def publish(
 ) -> bool:
     """Complete a run of one image; return whether all reports are written."""
     selection = Selection((ENTRY,), SESSION, "visit 1")
-    server = config.server
-    reports = Reports(config, server, selection, output, destination.time_format)
+    reports = Reports(config, config.server.key, selection, output, destination.time_format)
     for observer in reports.observers:
         result = Planned(Transfer()) if config.dry_run else sent()
         observer.image(ImageRecord(ENTRY, "1.dcm", result, size=2_000_000))
-    is_written = reports.publish(destination, ROWS, [contexts_section(CONTEXTS)])
-    outcome = Outcome(
-        status=FileStatus.INCOMPLETE,
-        is_complete=False,
-        is_reported=is_written,
-        is_verified=True,
-        images=3,
-        sent=1,
-        already_stored=0,
-    )
-    has_summary = reports.publish_summary(destination, ROWS, outcome, None)
-    reports.log_table(ROWS)
-    return is_written and has_summary
+    sections = (contexts_section(CONTEXTS),)
+    known = SimpleNamespace(server=config.server, facts=SenderFacts, sections=lambda: sections)
+    account = reports.account(cast(Sender, known), ROWS, ROWS, None, None)
+    return reports.publish(destination, account).is_reported
 
 
 def suffixes(names: Sequence[str], head: str = "dicom-send_report-visit 1_") -> list[str]:

@@ -1,5 +1,6 @@
 """Reasons with one cause have one row, and their first images are kept."""
 
+from fw_gear_dicom_send.account import Cause, ImageExample
 from fw_gear_dicom_send.delivery.results import AlreadyStored, NotSent, Sent, StoreResult, Transfer
 from fw_gear_dicom_send.models import Container, FileEntry, FileReport, ImageRecord, Remark
 from fw_gear_dicom_send.reasons import Kind, Reason
@@ -7,7 +8,6 @@ from fw_gear_dicom_send.report.reason_groups import (
     MAX_CAUSES,
     MAX_EXAMPLES,
     MAX_TEXTS,
-    ImageExample,
     ImageExamples,
     cause_of,
     failures,
@@ -76,6 +76,10 @@ def test_the_number_of_texts_is_limited() -> None:
     assert (group.images, len(group.texts)) == (MAX_TEXTS + 50, MAX_TEXTS)
 
 
+def first_images(examples: ImageExamples, cause: Cause) -> tuple[ImageExample, ...]:
+    return examples.counted().get(cause, ())
+
+
 def add_image(examples: ImageExamples, result: StoreResult, uid: str, member: str = "m") -> None:
     examples.image(ImageRecord(entry(), member, result, sop_instance_uid=uid))
 
@@ -87,16 +91,19 @@ def test_the_first_images_of_a_cause_are_kept_once() -> None:
         add_image(examples, Sent(Transfer(), (COERCED,)), "1.1")
         add_image(examples, NotSent(REFUSED), f"1.{number + 2}")
     add_image(examples, AlreadyStored(), "1.9")
-    assert examples.of(cause_of(COERCED)) == (ImageExample("lab/a.zip", "m", "1.1"),)
-    assert [one.sop_instance_uid for one in examples.of(cause_of(REFUSED))] == ["1.2", "1.3"]
-    assert examples.of(cause_of(Reason(Kind.ALREADY_STORED))) == ()
+    assert first_images(examples, cause_of(COERCED)) == (ImageExample("lab/a.zip", "m", "1.1"),)
+    assert [one.sop_instance_uid for one in first_images(examples, cause_of(REFUSED))] == [
+        "1.2",
+        "1.3",
+    ]
+    assert first_images(examples, cause_of(Reason(Kind.ALREADY_STORED))) == ()
 
 
 def test_an_image_that_the_server_lost_is_kept() -> None:
     """It is identified by its UID."""
     examples = ImageExamples()
     examples.mark_missing(entry(), "1.2.3", Reason(Kind.NOT_STORED))
-    kept = examples.of(cause_of(Reason(Kind.NOT_STORED)))
+    kept = first_images(examples, cause_of(Reason(Kind.NOT_STORED)))
     assert kept == (ImageExample("lab/a.zip", "", "1.2.3"),)
 
 
@@ -107,5 +114,5 @@ def test_the_number_of_examples_is_limited() -> None:
         add_image(examples, NotSent(REFUSED), f"1.{number}")
     for number in range(MAX_CAUSES + 5):
         add_image(examples, NotSent(Reason(Kind.REFUSED, status=f"x{number}")), "1")
-    assert len(examples.of(cause_of(REFUSED))) == MAX_EXAMPLES
-    assert examples.of(cause_of(Reason(Kind.REFUSED, status=f"x{MAX_CAUSES + 4}"))) == ()
+    assert len(first_images(examples, cause_of(REFUSED))) == MAX_EXAMPLES
+    assert first_images(examples, cause_of(Reason(Kind.REFUSED, status=f"x{MAX_CAUSES + 4}"))) == ()

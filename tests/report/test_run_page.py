@@ -9,15 +9,15 @@ import pytest
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 
+from fw_gear_dicom_send.account import Account, ThroughputCounts
 from fw_gear_dicom_send.models import Container, FileEntry, FileReport, Remark
 from fw_gear_dicom_send.network.contexts import Context
 from fw_gear_dicom_send.network.page_sections import contexts_section
 from fw_gear_dicom_send.network.types import PeerAE
 from fw_gear_dicom_send.reasons import Kind, Reason
-from fw_gear_dicom_send.report.run_page import Facts, render
-from fw_gear_dicom_send.report.throughput import ThroughputCounts
 from tests.support import wording
 from tests.support.browser import CONTRASTS, MIN_CONTRAST, texts
+from tests.support.pages import options, render
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 IMPLICIT, RLE = "1.2.840.10008.1.2", "1.2.840.10008.1.2.5"
@@ -41,17 +41,17 @@ REPORTS = [
 ]
 
 
-def facts(**changes: Any) -> Facts:
+def facts(**changes: Any) -> Account:
     known: dict[str, Any] = {
         "title": "DICOM send: visit 1",
         "started": datetime(2024, 3, 5, 7, 8, 9),
         "throughput": TIMINGS,
         "server": PeerAE("pacs.example.org", 104, "PACS", "flywheel").named(""),
         "sections": [contexts_section({Context(CT, RLE): False, Context(CT, IMPLICIT): True})],
-        "config": [("destination", "pacs.example.org"), ("port", "104")],
+        "options": options(destination="pacs.example.org", port=104),
         "versions": [("dicom-send", "0.1.0")],
     }
-    return Facts(**known | changes)
+    return Account(**known | changes)
 
 
 @pytest.fixture

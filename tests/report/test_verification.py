@@ -1,8 +1,9 @@
 """Verification results of a run."""
 
+from fw_gear_dicom_send.account import VerificationSummary
 from fw_gear_dicom_send.models import Container, FileEntry
 from fw_gear_dicom_send.reasons import Kind, Reason
-from fw_gear_dicom_send.report.verification import Verdict, Verifications, VerificationSummary
+from fw_gear_dicom_send.report.verification import Verdict, Verifications
 from tests.support import wording
 
 ENTRY = FileEntry(Container("acquisition", "a"), "a.zip", "p/a.zip")

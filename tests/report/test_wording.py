@@ -2,10 +2,12 @@
 
 import pytest
 
+from fw_gear_dicom_send.account import Account, VerificationSummary
 from fw_gear_dicom_send.models import Container, FileEntry, FileReport
-from fw_gear_dicom_send.report.wording import headline, image_counts, is_complete
+from fw_gear_dicom_send.report.wording import headline, image_counts
 from tests.support import wording
 
+UNVERIFIED = VerificationSummary("C-FIND", 3, 0, 0)
 ENTRY = FileEntry(Container("session", "s"), "a.zip", "p/a.zip")
 
 
@@ -57,15 +59,15 @@ def test_sent_existing_and_planned_images_are_distinguished(
 ) -> None:
     """`sent` is only used for sent images."""
     assert image_counts(*files) == numbers
-    assert headline(*files, is_verified=True) == sentence
+    assert headline(Account(rows=files)) == sentence
 
 
 def test_a_run_that_was_not_verified_says_so() -> None:
     """The verification is not mentioned if some images were not sent."""
-    assert headline(file(3, 3), is_verified=False) == (
+    assert headline(Account(rows=[file(3, 3)], verification=UNVERIFIED)) == (
         f"{wording.ALL_SENT}, {wording.BUT_NOT_ALL_VERIFIED}"
     )
-    assert headline(file(3, 2), is_verified=False) == wording.NOT_ALL_SENT
+    assert headline(Account(rows=[file(3, 2)], verification=UNVERIFIED)) == wording.NOT_ALL_SENT
 
 
 @pytest.mark.parametrize(
@@ -84,4 +86,4 @@ def test_a_run_that_was_not_verified_says_so() -> None:
 )
 def test_a_run_is_complete_if_all_its_files_are(files: list[FileReport], is_good: bool) -> None:
     """A run without files, or with a file without images, is not: nothing was sent."""
-    assert is_complete(files) == is_good
+    assert Account(rows=files).is_complete == is_good

@@ -1,7 +1,7 @@
 """A failing observer neither ends a run nor hides its report."""
 
 import csv
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -34,9 +34,6 @@ class Failing(Observer):
     def file(self, report: FileReport) -> None:  # noqa: ARG002
         self._fail("file")
 
-    def done(self, rows: Sequence[FileReport]) -> None:  # noqa: ARG002
-        self._fail("done")
-
     def _fail(self, method: str) -> None:
         if method == self._method:
             raise UnicodeEncodeError("utf-8", "Doe\udcfc", 0, 1, "no")
@@ -68,15 +65,15 @@ def send(tmp_path: Path, python_scp: PythonSCP) -> Callable[..., list[dict[str, 
         )
         source, reports = LocalSource([folder]), LocalReports()
         with senders.of(config, tmp_path) as sender:
-            outcome = run(config, source, sender, reports, work=tmp_path, output=output, **how)
-        assert outcome.is_success
+            account = run(config, source, sender, reports, work=tmp_path, output=output, **how)
+        assert account.is_success
         assert len(reports.paths) == 4
         return list(csv.DictReader(reports.paths[0].read_text().splitlines()))
 
     return run_here
 
 
-@pytest.mark.parametrize("method", ["reading", "image", "file", "done"])
+@pytest.mark.parametrize("method", ["reading", "image", "file"])
 def test_a_failed_observer_is_ignored(
     method: str, send: Callable[..., list[dict[str, str]]], caplog: pytest.LogCaptureFixture
 ) -> None:

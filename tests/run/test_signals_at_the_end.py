@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from fw_gear_dicom_send import senders
+from fw_gear_dicom_send.account import Account
 from fw_gear_dicom_send.cli.local_source import LocalReports, LocalSource
 from fw_gear_dicom_send.exit_codes import exit_code
-from fw_gear_dicom_send.models import FileReport, Outcome
+from fw_gear_dicom_send.models import FileReport
 from fw_gear_dicom_send.network.types import PeerAE
 from fw_gear_dicom_send.run import run
 from tests.support.archive_scp import ArchiveSCP
@@ -34,7 +35,7 @@ def test_the_report_is_complete(tmp_path: Path, caplog: pytest.LogCaptureFixture
     path.write_bytes(encoded(made(1)))
     output.mkdir()
     reports = Signalled()
-    outcomes: list[Outcome] = []
+    accounts: list[Account] = []
     with ArchiveSCP() as server:
         config = send_config(
             PeerAE("127.0.0.1", server.port, server.ae_title, "flywheel"),
@@ -52,12 +53,12 @@ def test_the_report_is_complete(tmp_path: Path, caplog: pytest.LogCaptureFixture
                     reports,
                     work=tmp_path,
                     output=output,
-                    conclude=outcomes.append,
+                    conclude=accounts.append,
                 )
             return 0
 
         assert exit_code(body) == 128 + signal.SIGTERM
     with reports.paths[0].open(newline="") as rows:
         assert [row["Images Sent"] for row in csv.DictReader(rows)] == ["1"]
-    assert [outcome.is_complete for outcome in outcomes] == [True]
+    assert [account.is_complete for account in accounts] == [True]
     assert signal.SIGTERM.name in caplog.text

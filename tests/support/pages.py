@@ -1,29 +1,37 @@
 """Pages about runs and batches that use all features of a page."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+from fw_gear_dicom_send.account import (
+    Account,
+    ImageExample,
+    ModalityCount,
+    StoreTimes,
+    ThroughputCounts,
+    VerificationSummary,
+)
 from fw_gear_dicom_send.batch import page as batch_page
 from fw_gear_dicom_send.batch.models import JobResult
-from fw_gear_dicom_send.delivery.results import NotSent
 from fw_gear_dicom_send.models import (
     Container,
+    Exclusion,
     FileEntry,
     FileReport,
-    ImageRecord,
+    LeftOut,
     Origin,
     Remark,
 )
 from fw_gear_dicom_send.network.contexts import Context
 from fw_gear_dicom_send.network.page_sections import contexts_section
 from fw_gear_dicom_send.network.types import PeerAE
-from fw_gear_dicom_send.reasons import Kind, Program, Reason
-from fw_gear_dicom_send.report.modality_counts import ModalityCount
-from fw_gear_dicom_send.report.reason_groups import ImageExamples
-from fw_gear_dicom_send.report.run_page import Facts, render
-from fw_gear_dicom_send.report.throughput import StoreTimes, ThroughputCounts
-from fw_gear_dicom_send.report.verification import VerificationSummary
-from tests.support import wording
+from fw_gear_dicom_send.option_types import Option
+from fw_gear_dicom_send.options import OPTIONS
+from fw_gear_dicom_send.reasons import Kind, Program, Reason, Skipped
+from fw_gear_dicom_send.report import run_page as run_pages
+from fw_gear_dicom_send.report.reason_groups import cause_of
 
 CT, MR = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.4"
 SYNTAXES = tuple(
@@ -77,31 +85,37 @@ def files(complete: int = 30) -> list[FileReport]:
     ]
 
 
-def examples() -> ImageExamples:
+def examples() -> list[ImageExample]:
     """Return the first images that the server rejected."""
-    kept = ImageExamples()
-    for number in range(30):
-        uid = f"1.2.826.0.1.3680043.8.498.{number:040}"
-        record = ImageRecord(ENTRY, f"member {number}", NotSent(REFUSED), CT, uid)
-        kept.image(record)
-    return kept
+    uids = [f"1.2.826.0.1.3680043.8.498.{number:040}" for number in range(20)]
+    return [ImageExample(ENTRY.path, f"member {n}", uid) for n, uid in enumerate(uids)]
 
 
-def facts(**changes: Any) -> Facts:
-    """Return all facts on a page besides its files."""
+def options(**values: Any) -> list[tuple[Option, Any]]:
+    """Return options with their values."""
+    return [(option, values[option.name]) for option in OPTIONS if option.name in values]
+
+
+def render(reports: Sequence[FileReport], account: Account) -> str:
+    """Return the page about a run with these results of files."""
+    return run_pages.render(replace(account, rows=tuple(reports)))
+
+
+def facts(**changes: Any) -> Account:
+    """Return the account of a run without its files."""
     known: dict[str, Any] = {
         "title": "DICOM send: visit 1",
         "started": STARTED,
         "throughput": THROUGHPUT,
         "server": PEER.named("BCP 195"),
         "sections": [contexts_section(CONTEXTS)],
-        "config": [("destination", PEER.host), ("tls_security_profile", "BCP 195")],
+        "options": options(destination=PEER.host, tls_security_profile="BCP 195"),
         "versions": [("dicom-send", "5.0.0"), ("Python", "3.11.9")],
         "verification": VerificationSummary(
             "C-FIND", 300, 200, 50, ((Reason(Kind.NOT_OFFERED, "C-FIND"), 50),)
         ),
-        "skipped": "Skipped 3 files: not DICOM (2), DICOMDIR (1)",
-        "left_out": [f"1 file {wording.OTHER_TYPES} was not selected: 1 text"],
+        "skipped": {Skipped.NOT_DICOM: 2, Skipped.DICOMDIR: 1},
+        "left_out": [LeftOut(Exclusion.OTHER_TYPE, 1, ("1 text",))],
         "origin": Origin(
             Program.GEAR,
             "lab/Study/sub-01/visit 1",
@@ -109,11 +123,13 @@ def facts(**changes: Any) -> Facts:
             "66f0aa11bb22cc33dd44ee55",
         ),
         "modalities": [ModalityCount("CT", 12, 1_234_567, 9_000_000), ModalityCount("MR", 2, 9, 8)],
-        "examples": examples(),
-        "files_csv": "dicom-send_report-visit 1_2024-03-05_07:08:09.csv",
-        "images_csv": "dicom-send_report-visit 1_2024-03-05_07:08:09_instances.csv",
+        "examples": {cause_of(REFUSED): examples()},
+        "reports": [
+            "dicom-send_report-visit 1_2024-03-05_07:08:09.csv",
+            "dicom-send_report-visit 1_2024-03-05_07:08:09_instances.csv",
+        ],
     }
-    return Facts(**known | changes)
+    return Account(**known | changes)
 
 
 def run_page() -> str:
@@ -129,7 +145,7 @@ def command_page() -> str:
             title="DICOM send: study",
             origin=Origin(Program.COMMAND, f"/data/{'a long folder name/' * 8}"),
             verification=None,
-            skipped="",
+            skipped={},
             left_out=[],
         ),
     )

@@ -1,0 +1,227 @@
+"""Account of a run: what happened, counted once. Log, page, summary and marks are views of it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from .delivery.sender import ServerName
+from .errors import ExitCode
+from .models import FileReport, FileStatus, LeftOut, Origin
+from .option_types import Option
+from .reasons import Kind, Reason, Skipped
+from .report_names import Report, report_of
+from .sections import Section
+from .text import quantity
+
+NO_SERVER = ServerName(("", "", ""), "", "", "")
+"""Before the configuration is read."""
+
+
+@dataclass(frozen=True)
+class StoreTimes:
+    """Median, 95th percentile (both within 2 %) and maximum of C-STORE times, in seconds."""
+
+    median: float
+    p95: float
+    maximum: float
+
+
+@dataclass(frozen=True)
+class ThroughputCounts:
+    """Counts of sent images.
+
+    `images` and `bytes` are counts for each slot of `slot_seconds`. `durations` are numbers of
+    images by C-STORE time, in the classes between `LIMITS`; the last class has no upper limit.
+    `times` are statistics of the C-STORE times, None without any. `losses` are the times of lost
+    associations, in seconds since the start.
+    """
+
+    slot_seconds: float = 1.0
+    images: tuple[int, ...] = ()
+    bytes: tuple[int, ...] = ()
+    durations: tuple[int, ...] = ()
+    seconds: float = 0.0
+    times: StoreTimes | None = None
+    losses: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class ModalityCount:
+    """Number of series, images and dataset bytes of a modality."""
+
+    modality: str
+    series: int
+    images: int
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Cause:
+    """Identity of a group: the kind of the reasons, and the status of the server, if any."""
+
+    kind: Kind
+    status: str = ""
+
+
+@dataclass(frozen=True)
+class ImageExample:
+    """An image of a cause; `member` and the UID may be empty."""
+
+    path: str
+    member: str = ""
+    sop_instance_uid: str = ""
+
+
+@dataclass(frozen=True)
+class VerificationSummary:
+    """Number of verified images among those that were sent or already there.
+
+    `absent` is the number of images that are not on the server. `causes` are the numbers of unknown
+    images by reason.
+    """
+
+    method: str
+    images: int
+    verified: int
+    absent: int
+    causes: tuple[tuple[Reason, int], ...] = ()
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all images are verified."""
+        return self.verified == self.images
+
+    @property
+    def text(self) -> str:
+        """Numbers and causes as one line."""
+        count = f"{self.verified:,} of {quantity(self.images, 'image')} verified"
+        if self.is_whole:
+            return f"{count} by {self.method}"
+        parts = [(reason.text, number) for reason, number in self.causes]
+        if self.absent:
+            parts.insert(0, ("not on the server", self.absent))
+        if len(parts) == 1:
+            return f"{count}: {parts[0][0]}"
+        return f"{count}: " + "; ".join(f"{text} ({number:,})" for text, number in parts)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Account:
+    """What happened in a run. Facts are missing if the run ended early; none is confidential.
+
+    `started` is None before the first step. `rows` are the rows of the report on files, and
+    `without_image` are the archives without one. `skipped` counts files in them that are no image.
+    `verification` is None without the option `verify`. `examples` are the first images of each
+    cause. `losses` is the number of lost associations. `given_up` is the reason why the run gave up
+    the server. `sections` are those of the server. `reports` are the names of the reports so far,
+    and `is_reported` says that each could be written. `error` ended the run with `error_code`.
+    """
+
+    server: ServerName = NO_SERVER
+    options: Sequence[tuple[Option, Any]] = ()
+    title: str = ""
+    origin: Origin = field(default_factory=Origin)
+    left_out: Sequence[LeftOut] = ()
+    started: datetime | None = None
+    rows: Sequence[FileReport] = ()
+    without_image: Sequence[LeftOut] = ()
+    skipped: Mapping[Skipped, int] = field(default_factory=dict)
+    verification: VerificationSummary | None = None
+    throughput: ThroughputCounts = ThroughputCounts()
+    modalities: Sequence[ModalityCount] = ()
+    is_series_cut: bool = False
+    examples: Mapping[Cause, Sequence[ImageExample]] = field(default_factory=dict)
+    retries: int = 0
+    losses: int = 0
+    given_up: str = ""
+    sections: Sequence[Section] = ()
+    versions: Sequence[tuple[str, str]] = ()
+    reports: Sequence[str] = ()
+    is_reported: bool = True
+    error: str = ""
+    error_code: int | None = None
+
+    @property
+    def images(self) -> int:
+        """Number of images found."""
+        return sum(row.images for row in self.rows)
+
+    @property
+    def sent(self) -> int:
+        """Number of images that were sent."""
+        return sum(row.sent for row in self.rows)
+
+    @property
+    def already_stored(self) -> int:
+        """Number of images that were on the server before."""
+        return sum(row.already_stored for row in self.rows)
+
+    @property
+    def planned(self) -> int:
+        """Number of images that a dry run would send."""
+        return sum(row.planned or 0 for row in self.rows)
+
+    @property
+    def is_dry(self) -> bool:
+        """Whether the rows are from a dry run."""
+        return any(row.planned is not None for row in self.rows)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether there is any image, and all are sent, already there, or would be sent."""
+        return bool(self.rows) and all(row.is_complete for row in self.rows)
+
+    @property
+    def is_verified(self) -> bool:
+        """Whether all images are verified, if that was requested."""
+        return not self.verification or self.verification.is_whole
+
+    @property
+    def is_success(self) -> bool:
+        """Whether all images were sent, and everything requested was done."""
+        return self.is_complete and self.is_reported and self.is_verified
+
+    @property
+    def has_started(self) -> bool:
+        """Whether the run reached its first image, or ended without images and errors."""
+        return self.started is not None and bool(self.images or not self.error)
+
+    @property
+    def status(self) -> FileStatus:
+        """The status of all files together."""
+        if self.is_dry:
+            return FileStatus.DRY_RUN
+        if self.is_success:
+            return FileStatus.COMPLETE
+        is_any = any(row.stored for row in self.rows)
+        return FileStatus.INCOMPLETE if is_any else FileStatus.FAILED
+
+    @property
+    def cause(self) -> str:
+        """The reason why the run ended early, empty if it did not."""
+        return self.error or self.given_up
+
+    @property
+    def exit_code(self) -> int:
+        """The exit code of the command."""
+        if self.error_code is not None:
+            return self.error_code
+        if self.given_up:
+            return ExitCode.SERVER
+        if not (self.is_complete and self.is_reported):
+            return ExitCode.NOT_ALL_SENT
+        return ExitCode.SUCCESS if self.is_verified else ExitCode.NOT_VERIFIED
+
+    def images_with(self, *kinds: Kind) -> int:
+        """Return the number of images with a remark of one of these kinds."""
+        return sum(
+            remark.images
+            for row in self.rows
+            for remark in row.remarks
+            if any(reason.kind in kinds for reason in remark.reasons)
+        )
+
+    def report(self, kind: Report) -> str:
+        """Return the name of a report, empty if there is none."""
+        return next((name for name in self.reports if report_of(name) is kind), "")
