@@ -57,23 +57,6 @@ class ModalityCount:
 
 
 @dataclass(frozen=True)
-class Cause:
-    """Identity of a group: the kind of the reasons, and the status of the server, if any."""
-
-    kind: Kind
-    status: str = ""
-
-
-@dataclass(frozen=True)
-class ImageExample:
-    """An image of a cause; `member` and the UID may be empty."""
-
-    path: str
-    member: str = ""
-    sop_instance_uid: str = ""
-
-
-@dataclass(frozen=True)
 class VerificationSummary:
     """Number of verified images among those that were sent or already there.
 
@@ -131,7 +114,7 @@ class Account:
     throughput: ThroughputCounts = ThroughputCounts()
     modalities: Sequence[ModalityCount] = ()
     is_series_cut: bool = False
-    examples: Mapping[Cause, Sequence[ImageExample]] = field(default_factory=dict)
+    examples: Mapping[Reason, Sequence[str]] = field(default_factory=dict)
     retries: int = 0
     losses: int = 0
     given_up: str = ""

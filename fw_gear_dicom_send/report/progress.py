@@ -141,13 +141,18 @@ class Progress(Observer):
             count, last = copy(self._count), self._last
             seconds = max(now - self._last_at, 0.001)
             self._last, self._last_at = count, now
+        done = f"{quantity(count.sent, 'image')} sent ({count.bytes / MEGABYTE:.0f} MB)"
+        if self._is_dry:
+            done = f"{quantity(count.planned, 'image')} would be sent"
         parts = [
-            *self._images(count, f" ({count.bytes / MEGABYTE:.0f} MB)"),
+            done,
+            *([f"{count.already_stored:,} already there"] if count.already_stored else ()),
+            f"{count.not_sent:,} failed",
             f"{count.files:,} of {quantity(self._files, self._noun)} done",
         ]
         if self._file_bytes:
-            done, whole = count.read, self._file_bytes
-            parts.append(f"{done / MEGABYTE:.0f} of {whole / MEGABYTE:.0f} MB read")
+            read, whole = count.read / MEGABYTE, self._file_bytes / MEGABYTE
+            parts.append(f"{read:.0f} of {whole:.0f} MB read")
         parts.append(
             f"{(count.sent - last.sent) / seconds:.1f} images/s, "
             f"{(count.bytes - last.bytes) / MEGABYTE / seconds:.1f} MB/s"
@@ -167,14 +172,6 @@ class Progress(Observer):
         """Return the number of retries."""
         retries = self._sender.facts().retries
         return "1 retry" if retries == 1 else f"{retries:,} retries"
-
-    def _images(self, count: Count, size: str) -> list[str]:
-        """Return the numbers of images by result; `size` is the size of the sent images."""
-        done = f"{quantity(count.sent, 'image')} sent{size}"
-        if self._is_dry:
-            done = f"{quantity(count.planned, 'image')} would be sent"
-        already = [f"{count.already_stored:,} already there"] if count.already_stored else []
-        return [done, *already, f"{count.not_sent:,} failed"]
 
     @property
     def interval(self) -> float:

@@ -1,10 +1,10 @@
 """Groups of reasons with the same cause, across files, details and transfer syntaxes."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from ..account import Cause, ImageExample
 from ..delivery.results import NotSent
+from ..dicom.uids import printable_uid_or_empty
 from ..models import FileEntry, FileReport, ImageRecord, Remark
 from ..reasons import NOT_SENT_AGAIN, Reason
 from .events import Observer
@@ -25,7 +25,7 @@ class ReasonGroup:
     a whole.
     """
 
-    cause: Cause
+    cause: Reason
     images: int = 0
     files: int = 0
     texts: dict[str, int] = field(default_factory=dict)
@@ -43,9 +43,9 @@ class ReasonGroup:
             self.paths.append(path)
 
 
-def cause_of(reason: Reason) -> Cause:
-    """Return the cause of a reason."""
-    return Cause(reason.kind, reason.status)
+def cause_of(reason: Reason) -> Reason:
+    """Return a reason without what differs between images; the status of the server stays."""
+    return replace(reason, detail="")
 
 
 def failures(reports: Iterable[FileReport]) -> list[ReasonGroup]:
@@ -73,7 +73,7 @@ class ImageExamples(Observer):
 
     def __init__(self) -> None:
         """Start with no image."""
-        self._images: dict[Cause, dict[ImageExample, None]] = {}
+        self._images: dict[Reason, dict[str, None]] = {}
 
     def image(self, record: ImageRecord) -> None:
         """Add an image that has a reason."""
@@ -85,8 +85,8 @@ class ImageExamples(Observer):
         """Add a resent image that is not on the server."""
         self._add(reason, entry, "", sop_instance_uid)
 
-    def counted(self) -> Mapping[Cause, tuple[ImageExample, ...]]:
-        """Return the first images of each cause."""
+    def counted(self) -> Mapping[Reason, tuple[str, ...]]:
+        """Return the first images of each cause: path, member of the archive and UID, if known."""
         return {cause: tuple(images) for cause, images in self._images.items()}
 
     def _add(self, reason: Reason, entry: FileEntry, member: str, uid: str) -> None:
@@ -97,7 +97,8 @@ class ImageExamples(Observer):
             return
         images = self._images.setdefault(cause, {})
         if len(images) < MAX_EXAMPLES:
-            images[ImageExample(entry.path, member, uid)] = None
+            known = (entry.path, member, printable_uid_or_empty(uid))
+            images[", ".join(filter(None, known))] = None
 
 
 def _remarks(reports: Iterable[FileReport]) -> Iterator[tuple[FileReport, Remark]]:
@@ -107,7 +108,7 @@ def _remarks(reports: Iterable[FileReport]) -> Iterator[tuple[FileReport, Remark
 
 
 def _group(found: Iterable[tuple[FileReport, Reason, str, Remark]]) -> list[ReasonGroup]:
-    groups: dict[Cause, ReasonGroup] = {}
+    groups: dict[Reason, ReasonGroup] = {}
     for report, reason, text, remark in found:
         cause = cause_of(reason)
         group = groups.setdefault(cause, ReasonGroup(cause))

@@ -3,8 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 
-from ..account import Account, ImageExample
-from ..dicom.uids import printable_uid_or_empty
+from ..account import Account
 from ..models import FileReport
 from ..report_names import Report
 from ..sections import Bar, Details, Link, Named, Part, Parts, Section, Table, folded
@@ -154,7 +153,7 @@ def _cause(group: ReasonGroup, account: Account, label: str) -> Parts:
             texts.append(f"and {more:,} more")
         parts.append(Details(quantity(len(others), "similar message"), (texts,)))
     examples = account.examples.get(group.cause, ()) if group.images else ()
-    if named := [_example(image) for image in examples] or group.paths:
+    if named := list(examples) or group.paths:
         total = group.images if examples else group.files
         affected = quantity(
             total, f"affected {'image' if examples else account.origin.program.row_noun}"
@@ -165,11 +164,6 @@ def _cause(group: ReasonGroup, account: Account, label: str) -> Parts:
         summary = f"First {len(named)} of {affected}" if is_cut else affected
         parts.append(Details(summary, (named, *rest)))
     return tuple(parts)
-
-
-def _example(image: ImageExample) -> str:
-    uid = printable_uid_or_empty(image.sop_instance_uid)
-    return ", ".join(part for part in (image.path, image.member, uid) if part)
 
 
 def _files(account: Account) -> Parts:

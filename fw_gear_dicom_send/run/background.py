@@ -1,7 +1,7 @@
 """Background threads that produce items for one consumer."""
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from threading import Condition, Lock, Thread
 from time import monotonic
 from typing import Generic, Self, TypeVar
@@ -14,6 +14,14 @@ MAX_CLOSE_TIME = 2.0
 """Maximum time, in seconds, to wait for stopped threads."""
 _PAUSE = 0.05
 """Seconds between two checks for new items. Waking the consumer for each item would cost more."""
+
+
+def join(threads: Iterable[Thread], timeout: float) -> None:
+    """Wait for threads that were started, at most `timeout` seconds for all together."""
+    deadline = monotonic() + timeout
+    for thread in threads:
+        if thread.ident:
+            thread.join(max(0.0, deadline - monotonic()))
 
 
 class Background(Generic[T]):
@@ -77,10 +85,7 @@ class Background(Generic[T]):
         Wait at most `timeout` seconds for the threads.
         """
         self.stop()
-        deadline = monotonic() + timeout
-        for thread in self._threads:
-            if thread.ident:  # the thread was started
-                thread.join(max(0.0, deadline - monotonic()))
+        join(self._threads, timeout)
         remaining = []
         while self._items:
             remaining.append(self._items.popleft())

@@ -8,7 +8,6 @@ from heapq import nlargest
 from math import inf
 from pathlib import Path
 from threading import Condition, Thread
-from time import monotonic
 from typing import Self, TypeGuard
 
 from ..models import DownloadFailure, Fetch, FileEntry, NewerVersion
@@ -16,7 +15,7 @@ from ..reasons import Kind, Reason
 from ..retry import Retry
 from ..source import Fetcher
 from ..text import quantity
-from .background import MAX_CLOSE_TIME
+from .background import MAX_CLOSE_TIME, join
 
 log = logging.getLogger(__name__)
 
@@ -34,14 +33,6 @@ class Fetched:
     remark: Reason | None = None
 
 
-@dataclass(eq=False)
-class _Download:
-    """A started download, and its result once it is complete."""
-
-    entry: FileEntry
-    fetched: Fetched | None = None
-
-
 class Downloads:
     """Downloads that run on several threads and deliver files in order.
 
@@ -57,7 +48,7 @@ class Downloads:
     finds no space lowers this limit. It is downloaded again after the others, while no other file
     is on disk.
 
-    The mutable state is the queue of files, the downloads that are started and not delivered, the
+    The mutable state is the queue of files, those that are started and not delivered, the
     bytes of each file that is not released, the files that were on disk together with others,
     those that must be alone there, the limit of bytes, the postponed files with their failures,
     the end of the current round, the number of running downloads, and whether all downloads wait
@@ -77,7 +68,7 @@ class Downloads:
         self._fetcher = fetcher
         self._given_up = given_up
         self._waiting = deque(entries)
-        self._started: deque[_Download] = deque()
+        self._started: dict[FileEntry, Fetched | None] = {}
         self._on_disk: dict[FileEntry, int] = {}
         self._shared: set[FileEntry] = set()
         self._alone: set[FileEntry] = set()
@@ -118,7 +109,7 @@ class Downloads:
                 raise self._error
             if self._is_stopped or not self._is_next_complete:
                 return None
-            return self._started.popleft().fetched
+            return self._started.pop(next(iter(self._started)))
 
     def wake(self) -> None:
         """Wake the thread that takes the next file."""
@@ -154,10 +145,7 @@ class Downloads:
     def close(self) -> None:
         """Stop the threads and wait for them, at most `MAX_CLOSE_TIME` seconds."""
         self.stop()
-        deadline = monotonic() + MAX_CLOSE_TIME
-        for thread in self._threads:
-            if thread.ident:  # the thread was started
-                thread.join(max(0.0, deadline - monotonic()))
+        join(self._threads, MAX_CLOSE_TIME)
 
     @property
     def _is_over(self) -> bool:
@@ -169,21 +157,21 @@ class Downloads:
 
     @property
     def _is_next_complete(self) -> bool:
-        return bool(self._started and self._started[0].fetched)
+        return next(iter(self._started.values()), None) is not None
 
     def _run(self) -> None:
         try:
-            while download := self._start_next():
+            while entry := self._start_next():
                 reason = self._given_up() or self._lost
                 failure = DownloadFailure(reason) if reason else None
-                self._finish(download, failure or self._fetcher.fetch(download.entry))
+                self._finish(entry, failure or self._fetcher.fetch(entry))
         except BaseException as exc:
             with self._changed:
                 self._error = self._error or exc
                 self._is_stopped = True
                 self._changed.notify_all()
 
-    def _start_next(self) -> _Download | None:
+    def _start_next(self) -> FileEntry | None:
         """Wait for space and start the next file; return None if no file is left."""
         with self._changed:
             while not self._is_stopped:
@@ -199,15 +187,14 @@ class Downloads:
                     break
             return None
 
-    def _start_download(self, entry: FileEntry) -> _Download:
+    def _start_download(self, entry: FileEntry) -> FileEntry:
         self._postponed.pop(entry, None)
-        download = _Download(entry)
         if self._on_disk:
             self._shared |= {entry, *self._on_disk}
         self._on_disk[entry] = entry.size or 0
         self._running += 1
-        self._started.append(download)
-        return download
+        self._started[entry] = None
+        return entry
 
     def _start_round(self) -> None:
         """Queue the postponed files after a wait, or let them fail if the time is over."""
@@ -230,7 +217,7 @@ class Downloads:
         """Deliver the postponed files as failed."""
         for entry, failure in self._postponed.items():
             reason = self._given_up() or failure.reason
-            self._started.append(_Download(entry, Fetched(entry, DownloadFailure(reason))))
+            self._started[entry] = Fetched(entry, DownloadFailure(reason))
         self._waiting = deque(entry for entry in self._waiting if entry not in self._postponed)
         self._postponed.clear()
         self._changed.notify_all()
@@ -243,6 +230,7 @@ class Downloads:
         return self._alone.isdisjoint((entry, *self._on_disk)) and size <= self._max_bytes
 
     def _leave(self, entry: FileEntry) -> None:
+        self._started.pop(entry, None)
         self._on_disk.pop(entry, None)
         self._shared.discard(entry)
 
@@ -250,8 +238,8 @@ class Downloads:
         self._alone.add(entry)
         self._waiting.append(entry)
 
-    def _finish(self, download: _Download, fetch: Fetch) -> None:
-        remark, outcome, entry = None, fetch, download.entry
+    def _finish(self, entry: FileEntry, fetch: Fetch) -> None:
+        remark, outcome = None, fetch
         if isinstance(outcome, NewerVersion):
             remark, outcome = outcome.remark, outcome.path
         size = _size(outcome) if remark or entry.size is None else entry.size
@@ -261,15 +249,13 @@ class Downloads:
             if _found_no_space(outcome) and entry in self._shared:
                 log.info("%s: no space on disk; downloading it again at the end", entry.name)
                 self._max_bytes = min(self._max_bytes, sum(self._on_disk.values()) - 1)
-                self._started.remove(download)
                 self._leave(entry)
                 self._retry_alone(entry)
                 return
             if not self._is_postponed(outcome):
                 self._on_disk[entry] = size
-                download.fetched = Fetched(entry, outcome, remark)
+                self._started[entry] = Fetched(entry, outcome, remark)
                 return
-            self._started.remove(download)
             self._leave(entry)
             self._postponed[entry] = outcome
             if self._is_paused or self._lost:

@@ -7,7 +7,6 @@ from typing import Any
 
 from fw_gear_dicom_send.account import (
     Account,
-    ImageExample,
     ModalityCount,
     StoreTimes,
     ThroughputCounts,
@@ -85,10 +84,10 @@ def files(complete: int = 30) -> list[FileReport]:
     ]
 
 
-def examples() -> list[ImageExample]:
+def examples() -> list[str]:
     """Return the first images that the server rejected."""
     uids = [f"1.2.826.0.1.3680043.8.498.{number:040}" for number in range(20)]
-    return [ImageExample(ENTRY.path, f"member {n}", uid) for n, uid in enumerate(uids)]
+    return [f"{ENTRY.path}, member {n}, {uid}" for n, uid in enumerate(uids)]
 
 
 def options(**values: Any) -> list[tuple[Option, Any]]:
