@@ -103,22 +103,13 @@ class FileCount:
         )
 
 
-class FileCounts:
+class FileCounts(dict[FileEntry, FileCount]):
     """Counts of all files of a run, in order."""
 
     def __init__(self, entries: Iterable[FileEntry], *, is_dry: bool = False) -> None:
         """Create a count of zero for each file; `is_dry` marks a dry run."""
-        self._counts = {entry: FileCount(entry, is_dry) for entry in entries}
-
-    def __getitem__(self, entry: FileEntry) -> FileCount:
-        """Return the count of a file."""
-        return self._counts[entry]
-
-    @property
-    def entries(self) -> list[FileEntry]:
-        """All files."""
-        return list(self._counts)
+        super().__init__((entry, FileCount(entry, is_dry)) for entry in entries)
 
     def reports(self) -> list[FileReport]:
         """Return the current result of each file."""
-        return [count.report() for count in self._counts.values()]
+        return [count.report() for count in self.values()]

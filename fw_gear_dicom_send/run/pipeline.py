@@ -1,20 +1,19 @@
 """Sequence of a run: select, check, send, verify, report."""
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Protocol
 
 from ..account import Account
 from ..config import SendConfig
 from ..delivery.sender import Sender
 from ..errors import CancelledError, DicomSendError, NothingToSendError, WorkFolderError
 from ..exit_codes import deferred_signals
-from ..models import FileEntry, Selection
+from ..models import Selection
 from ..reasons import Kind, Reason
 from ..report.events import Observer, ObserverGroup
 from ..report.file_counts import FileCounts
@@ -33,15 +32,6 @@ from .verify import VERIFY_POLICY, Verifier
 log = logging.getLogger(__name__)
 
 
-class ProgressFactory(Protocol):
-    """Factory for progress displays."""
-
-    def __call__(
-        self, entries: Sequence[FileEntry], sender: Sender, /, *, is_dry: bool
-    ) -> Progress:
-        """Create the progress display of a run that sends `entries`, each a `noun`."""
-
-
 @dataclass(frozen=True)
 class Waits:
     """Waits of a run, besides those of its sender."""
@@ -52,6 +42,8 @@ class Waits:
 
 DEFAULT_WAITS = Waits()
 
+ProgressFactory = Callable[..., Progress]
+"""Creates the progress display from the files, the sender and `is_dry`."""
 EarlierReports = Callable[[Path], Iterable[Path]]
 """Returns the paths of earlier per-image reports; downloads them to the given folder if needed."""
 
@@ -200,7 +192,7 @@ class _Sending:
         config, sender = self._config, self._sender
         with ExitStack() as stack:
             stack.callback(sender.abort)
-            progress = make_progress(self._counts.entries, sender, is_dry=config.dry_run)
+            progress = make_progress(list(self._counts), sender, is_dry=config.dry_run)
             stack.enter_context(progress)
             verifier = None
             if self._verifications:

@@ -59,7 +59,7 @@ def send(
     config = resources.config
     quarantine = Quarantine(resources.sender.health, resources.quarantine, config.send_retry_time)
     count = partial(_count, resources, counts, quarantine)
-    downloads = _downloads(resources, counts.entries)
+    downloads = _downloads(resources, list(counts))
     process = partial(_send_or_quarantine, resources, quarantine)
     queue = _queue(resources, downloads, is_wanted, process, config.associations)
     workers = (queue.results() for _ in range(config.associations))

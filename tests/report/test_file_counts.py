@@ -197,7 +197,7 @@ def test_files_keep_their_order() -> None:
     """A run has a row for each file, in file order, whichever is counted first."""
     files = [FileEntry(Container("session", "s"), f"{n}.zip", f"lab/{n}.zip") for n in (2, 3, 1)]
     counts = FileCounts(files)
-    assert counts.entries == files
+    assert list(counts) == files
     counts[files[1]].begin()
     counts[files[1]].add(SENT)
     counts[files[1]].end(1, None)
