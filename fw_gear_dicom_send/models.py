@@ -182,7 +182,8 @@ class ImageRecord:
 
     `name` is the name of the archive member, empty for a file that is not an archive. UIDs and
     `size`, in bytes, describe the dataset. They are empty and 0 if it could not be read. `crc32`
-    is the checksum of all its bytes, None if unknown.
+    is the checksum of all its bytes, None if unknown. `position` is the number of bytes of the file
+    that were read up to the end of the image.
     """
 
     entry: FileEntry
@@ -195,6 +196,7 @@ class ImageRecord:
     transfer_syntax_uid: str = ""
     size: int = 0
     crc32: int | None = None
+    position: int = 0
 
     @property
     def sent_size(self) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 from ..errors import DicomSendError
-from ..models import FileEntry, FileReport, ImageRecord
+from ..models import FileReport, ImageRecord
 
 log = logging.getLogger(__name__)
 
@@ -16,9 +16,6 @@ class Observer:
 
     The main thread of the run calls the methods.
     """
-
-    def reading(self, entry: FileEntry, position: int) -> None:
-        """Handle progress: `position` bytes of a file are read."""
 
     def image(self, record: ImageRecord) -> None:
         """Handle the result of an image."""
@@ -37,10 +34,6 @@ class ObserverGroup(Observer):
         """Notify all observers in order; an exception of a `needed` one is raised."""
         self._observers = list(observers)
         self._needed = tuple(needed)
-
-    def reading(self, entry: FileEntry, position: int) -> None:
-        """Notify all observers."""
-        self._notify(lambda observer: observer.reading(entry, position))
 
     def image(self, record: ImageRecord) -> None:
         """Notify all observers."""

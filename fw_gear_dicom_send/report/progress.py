@@ -54,6 +54,8 @@ class Count:
 
     def add(self, record: ImageRecord) -> None:
         """Count an image; `bytes` counts only sent images."""
+        if record.entry.size:
+            self.position = min(record.position, record.entry.size)
         match record.result:
             case Sent():
                 self.sent += 1
@@ -105,12 +107,6 @@ class Progress(Observer):
         """Stop the thread."""
         self._is_over.set()
         self._thread.join()
-
-    def reading(self, entry: FileEntry, position: int) -> None:
-        """Store the position in a file."""
-        if entry.size:
-            with self._lock:
-                self._count.position = min(position, entry.size)
 
     def image(self, record: ImageRecord) -> None:
         """Count an image."""

@@ -38,7 +38,7 @@ class Image:
         """Return the record for the reports; `crc32` is the checksum of the dataset, if known."""
         content = self.content
         if isinstance(content, Unreadable):
-            return ImageRecord(self.entry, self.name, result)
+            return ImageRecord(self.entry, self.name, result, position=self.position)
         return ImageRecord(
             self.entry,
             self.name,
@@ -50,4 +50,5 @@ class Image:
             content.transfer_syntax_uid,
             content.dataset.size,
             crc32,
+            self.position,
         )

@@ -222,7 +222,6 @@ def _count(
         count.end(item.images, item.trouble, item.skipped, item.remark, unread=item.unread)
     elif result := quarantine.final_result(item.image, item.result):
         count.add(result, item.image.name)
-        observer.reading(entry, item.image.position)
         observer.image(item.image.record(result, _crc32(resources, item.image, result)))
     if count.is_done:
         observer.file(count.report())

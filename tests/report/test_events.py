@@ -55,7 +55,6 @@ def test_a_signal_in_an_observer_ends_the_run() -> None:
 
 
 EVENTS = {
-    "reading": (RECORD.entry, 5),
     "image": (RECORD,),
     "file": (FileReport(RECORD.entry, 1, 1),),
 }

@@ -3,7 +3,7 @@
 import logging
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
@@ -50,9 +50,9 @@ def test_a_line_has_counts_rates_and_remaining_time() -> None:
     seen = progress_of(files, clock)
     for tries in (1, 1, 3, 1):
         seen.image(image(tries=tries))
-    seen.image(image(sent=False, tries=2))
     seen.file(FileReport(files[0], 5, 4))
-    seen.reading(files[1], 600_000)
+    failed = image(sent=False, tries=2)
+    seen.image(replace(failed, entry=files[1], position=600_000))
     clock.time += 10
     assert seen.line() == (
         "Progress: 4 images sent (2 MB); 1 failed; 1 of 4 files done; 2 of 4 MB read; "
@@ -195,11 +195,11 @@ def test_the_position_never_exceeds_the_size() -> None:
     """The position in a file counts up to its size, and until the file is done."""
     files = entries(2, 3_000_000)
     seen = progress_of(files)
-    seen.reading(files[0], 9_000_000)
+    seen.image(replace(image(), entry=files[0], position=9_000_000))
     assert "; 3 of 6 MB read; " in seen.line()
     seen.file(FileReport(files[0], 5, 5))
     assert "; 3 of 6 MB read; " in seen.line()
-    seen.reading(files[1], 1_000_000)
+    seen.image(replace(image(), entry=files[1], position=1_000_000))
     assert "; 4 of 6 MB read; " in seen.line()
 
 
