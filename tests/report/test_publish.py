@@ -195,6 +195,22 @@ def test_an_unwritable_report_is_logged(tmp_path: Path, caplog: pytest.LogCaptur
     assert caplog.messages[-1].splitlines()[0] == "Report"
 
 
+def test_a_run_without_its_per_image_report_is_not_reported(tmp_path: Path) -> None:
+    """The other reports are written and delivered."""
+
+    class Fixed(Destination):
+        time_format = "now"
+
+    destination = Fixed()
+    (tmp_path / "dicom-send_report-visit 1_now_instances.csv").mkdir()
+    assert not publish(tmp_path, destination)
+    assert [name.rpartition("now")[2] for _, name in destination.delivered] == [
+        ".csv",
+        ".html",
+        "_summary.json",
+    ]
+
+
 class Unwritable(str):
     """Object without a text form."""
 
