@@ -215,3 +215,13 @@ def test_fifty_distinct_remarks_are_kept(reasons: int, shown: int) -> None:
     assert len(report.remarks) == shown
     others = [remark.images for remark in report.remarks if remark.text == wording.OTHER_REASONS]
     assert others == [reasons - 50] * (reasons > 50)
+
+
+def test_a_remark_names_the_first_image_it_is_about() -> None:
+    """Later images with the same remark only count."""
+    count = FileCount(ENTRY)
+    for member in ("first", "second"):
+        count.add(UNSENT, member)
+    count.end(2, None)
+    ((remark,),) = (count.report().remarks,)
+    assert (remark.images, remark.member) == (2, "first")
