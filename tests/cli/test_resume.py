@@ -7,7 +7,7 @@ import pytest
 
 from tests.support import wording
 from tests.support.command import CommandResult
-from tests.support.pacs import CStore, Orthanc, PythonSCP, StoreSCP
+from tests.support.pacs import CStore, PythonSCP, StoreSCP
 from tests.support.sample_files import encoded, made, uid_of
 from tests.support.send_command import send, to
 
@@ -190,23 +190,6 @@ def test_skipped_images_are_verified(runs: Runs, storescp: StoreSCP) -> None:
 
     assert json.loads(result.stdout)["not_verified"]["causes"][0]["images"] == 5
     assert result.exit_code == 4
-
-
-def test_a_lost_image_is_replaced_by_no_other(runs: Runs, orthanc: Orthanc) -> None:
-    """A missing image is resent, but not a different image that has its UID."""
-    runs.send(orthanc)
-    sent = orthanc.instances()[uid_of(4)]
-    orthanc.clear()
-    other = runs.images / "1b.dcm"
-    other.write_bytes((runs.images / "4.dcm").read_bytes())
-    changed(other)
-
-    result = runs.resume(orthanc, "--verify", "find")
-
-    assert (counts(result), result.exit_code) == ((5, 0), 1)
-    assert result.stderr.count("a different image with this UID") == 1
-    assert runs.reports[-1].read_text().count(",uid-duplicate,") == 1
-    assert orthanc.instances()[uid_of(4)] == sent
 
 
 @pytest.mark.parametrize("name", ["none.csv", "n" * 5000, "."], ids=range(3))

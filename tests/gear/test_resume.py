@@ -9,8 +9,8 @@ from pydicom import dcmread
 from tests.support import wording
 from tests.support.flywheel_http import Status
 from tests.support.flywheel_site import FlywheelSite
-from tests.support.pacs import StoreSCP
-from tests.support.sample_files import ArchiveMember, encoded, made, zip_of
+from tests.support.pacs import Orthanc, StoreSCP
+from tests.support.sample_files import ArchiveMember, encoded, made, uid_of, zip_of
 from tests.support.session_runs import SessionRuns
 
 
@@ -84,3 +84,18 @@ def test_a_report_that_cannot_be_downloaded_costs_only_itself(
     assert re.search(
         rf"{wording.SKIPPED_REPORT} \S.*_instances\.csv: 404 Not Found", ended.result.log
     )
+
+
+def test_a_lost_image_is_replaced_by_no_other(runs: SessionRuns, orthanc: Orthanc) -> None:
+    """A missing image is resent, but not a different image that has its UID."""
+    runs.add_images("b.zip", range(5))
+    runs.send(orthanc)
+    sent = orthanc.instances()[uid_of(4)]
+    orthanc.clear()
+    runs.add("a.dcm", encoded(made(4, InstanceNumber=7)))
+    ended = runs.send(orthanc, resume=True, verify="find")
+    assert ended.outcomes == Counter({"sent": 5, "not sent": 1})
+    codes = [row["Code"] for row in ended.instances if row["Outcome"] == "not sent"]
+    assert (codes, ended.result.exit_code) == (["uid-duplicate"], 1)
+    assert ended.rows["a.dcm"] == ("1", "0", "Failed")
+    assert orthanc.instances()[uid_of(4)] == sent

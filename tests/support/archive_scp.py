@@ -52,12 +52,19 @@ class ArchiveSCP(PythonSCP):
         self._matching = matching
         self._reports = reports
         self._unnamed = unnamed
+        self._reporting: list[Thread] = []
 
     def __enter__(self) -> Self:
         """Add the query and commitment services."""
         self.ae.add_supported_context(StudyRootQueryRetrieveInformationModelFind)
         self.ae.add_supported_context(StorageCommitmentPushModel)
         return super().__enter__()
+
+    def __exit__(self, *exception: object) -> None:
+        """Let the reports end: after an abort, each would wait 30 s for its answer."""
+        for thread in self._reporting:
+            thread.join()
+        super().__exit__(*exception)
 
     def _on_find(self, event: evt.Event) -> Iterator[tuple[int, Dataset | None]]:
         self.queries.append(event.identifier)
@@ -77,13 +84,16 @@ class ArchiveSCP(PythonSCP):
     def _on_action(self, event: evt.Event) -> tuple[int, None]:
         self.commitments.append(event.action_information)
         if self._reports and self._action_status == SUCCESS:
-            Thread(target=self._report, args=(event.assoc, event.action_information)).start()
+            asked = event.assoc, event.action_information
+            self._reporting.append(Thread(target=self._report, args=asked))
+            self._reporting[-1].start()
         return self._action_status, None
 
     @staticmethod
     def committed(named: Sequence[Dataset], failed: Sequence[Dataset]) -> Sequence[Dataset]:
         """Return the committed instances that a report names."""
-        return [item for item in named if item not in failed]
+        absent = {item.ReferencedSOPInstanceUID for item in failed}
+        return [item for item in named if item.ReferencedSOPInstanceUID not in absent]
 
     def _report(self, assoc: Any, asked: Dataset) -> None:
         known = {one.sop_instance_uid for one in self.stored}

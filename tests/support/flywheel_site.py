@@ -8,8 +8,9 @@ with FlywheelSite() as site:
     site.fault(file_id, Status(503), Cut(after=1000))
     ... connect(site.api_key), sdk_client(site) ...
 
-Its responses and faults are in tests/support/flywheel_http.py, its gears, jobs and batches in
-tests/support/flywheel_jobs.py, and the engine that runs jobs in tests/support/flywheel_engine.py.
+The requests that it answers are in tests/support/flywheel_routes.py, its faults in
+tests/support/flywheel_http.py, its gears, jobs and batches in tests/support/flywheel_jobs.py, and
+the engine that runs jobs in tests/support/flywheel_engine.py.
 """
 
 import hashlib
@@ -22,10 +23,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
-from tests.support.flywheel_http import Fault, Handler, Request, Server, Upload, open_content
+from tests.support.flywheel_http import Fault, Request, Server, Upload, open_content
 from tests.support.flywheel_jobs import ORIGIN, JobQueue
 from tests.support.flywheel_lists import Record, Refusal, now
 from tests.support.flywheel_matching import GearMatching
+from tests.support.flywheel_routes import Handler
 from tests.support.flywheel_rules import GearRules
 from tests.support.flywheel_types import type_of
 
