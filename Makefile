@@ -28,6 +28,8 @@ WORKERS ?= auto
 PACS ?= pynetdicom
 MANIFEST ?= manifest.json
 BENCH ?= --docs docs
+# Python and pytest keep the modules that they compile; otherwise each worker compiles all tests.
+export PYTHONDONTWRITEBYTECODE :=
 VENV := .venv
 BIN := $(VENV)/bin
 NEXT := .venv-next
@@ -47,7 +49,7 @@ demo: $(VENV)/.runtime
 	$(BIN)/python -m demo --pacs $(PACS)
 
 check: lint
-	$(BIN)/python -m pytest --no-servers -m "not slow" -n $(WORKERS)
+	$(BIN)/python -m pytest --no-servers -m "not slow" -n $(WORKERS) --dist worksteal
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -159,6 +159,7 @@ def test_batch_of_another_gear_is_refused(world: World, caplog: pytest.LogCaptur
     assert posts(world.site, "/cancel") + posts(world.site, "/retry") == []
 
 
+@pytest.mark.slow
 def test_progress_is_seen_on_a_terminal(world: World) -> None:
     """On a terminal, the command asks for confirmation and shows a bar, counts and failures."""
     for number in range(3):

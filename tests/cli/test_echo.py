@@ -136,6 +136,7 @@ def test_echo_shows_tls(tmp_path: Path) -> None:
     assert datetime.fromisoformat(tls["expires"]) > datetime.now(UTC)
 
 
+@pytest.mark.slow
 def test_echo_shows_an_odd_certificate(tmp_path: Path) -> None:
     """What cannot be read is null in JSON; the rest is shown."""
     odd = odd_certificate(

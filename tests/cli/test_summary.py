@@ -113,6 +113,7 @@ def test_images_that_are_not_verified(folder: Path, storescp: StoreSCP, tmp_path
     assert (summary["sent"], summary["verified"]) == (3, 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal(folder: Path, tmp_path: Path, number: signal.Signals, code: int) -> None:
     """A signal takes precedence over all other failures."""

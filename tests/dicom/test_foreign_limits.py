@@ -93,6 +93,7 @@ def test_a_large_file_takes_little_memory(content: bytes, tmp_path: Path) -> Non
     assert memory_for(path) < memory_for(sparse(tmp_path / "small", 1)) + SLACK
 
 
+@pytest.mark.slow
 def test_a_header_at_the_end_of_a_large_file_is_found(tmp_path: Path) -> None:
     """Siemens PET list-mode data ends with its header."""
     image = encoded(made(1))
@@ -103,6 +104,7 @@ def test_a_header_at_the_end_of_a_large_file_is_found(tmp_path: Path) -> None:
     assert ForeignFormats(PATIENCE).name(path) == wording.SIEMENS_PTD
 
 
+@pytest.mark.slow
 def test_a_header_at_the_start_of_a_large_file_is_found(tmp_path: Path) -> None:
     """The rest of the file is not read."""
     path = sparse(tmp_path / "large", 250_000_000, RDA)
@@ -144,6 +146,7 @@ def test_the_reader_has_five_seconds_of_cpu_time(tmp_path: Path) -> None:
     assert cpu_time == ["5", "5"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM])
 def test_the_reader_dies_with_the_gear(end: signal.Signals, tmp_path: Path) -> None:
     """This is true even if the reader hangs and the gear is killed."""

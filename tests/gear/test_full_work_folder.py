@@ -97,6 +97,7 @@ def test_large_conversions_arrive(work: Path, tmp_path: Path, associations: int)
     assert sent == [(f"{IMAGES}", f"{IMAGES}", "Complete")]
 
 
+@pytest.mark.slow
 def test_an_image_that_never_fits_fails_alone(
     work: Path, tmp_path: Path, python_scp: PythonSCP
 ) -> None:

@@ -42,6 +42,7 @@ def test_an_unavailable_file_does_not_delay_others(
     assert names[last - FILES + 2 : last + 1] == [f"{n:02}.dcm" for n in range(1, FILES)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", [Status(503), Reset()])
 def test_a_site_that_recovers_delivers_all(
     tmp_path: Path, session: Session, python_scp: PythonSCP, fault: Fault

@@ -174,8 +174,11 @@ def test_a_server_with_one_association_is_queried_at_the_end(
     assert ended.outcomes == Counter(sent=3)
 
 
-def test_queries_for_many_files_share_one_association(runs: SessionRuns) -> None:
-    """The query for each series follows after all its images were sent."""
+def test_queries_for_many_files_share_associations(runs: SessionRuns) -> None:
+    """The query for each series follows after all its images were sent.
+
+    An association that is still being opened for images proposes queries, too.
+    """
     for number in range(12):
         runs.add(f"{number}.dcm", encoded(made(number, SeriesInstanceUID=f"1.2.{number}")))
     with ArchiveSCP() as server:
@@ -188,4 +191,4 @@ def test_queries_for_many_files_share_one_association(runs: SessionRuns) -> None
         asked = [query.SeriesInstanceUID for query in server.queries]
     assert ended.result.exit_code == 0
     assert sorted(asked) == sorted(f"1.2.{number}" for number in range(12))
-    assert len(asking) == 1
+    assert 1 <= len(asking) <= 2

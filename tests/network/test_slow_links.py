@@ -43,6 +43,7 @@ class SlowReader:
         return bytes(self._connection.recv(min(size, READ)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [IN_BUFFER, 4_000_000])
 def test_the_timeout_does_not_run_while_an_image_is_in_transit(size: int) -> None:
     """Data in the kernel's buffer and a full buffer do not count as silence of the server.

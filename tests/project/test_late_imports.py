@@ -32,6 +32,7 @@ with ThreadPoolExecutor(len(every)) as pool:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("order", ["list", "reversed"])
 def test_threads_may_import_a_library_at_the_same_time(order: str) -> None:
     """No thread sees a partially imported module, whichever is first."""

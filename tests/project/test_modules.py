@@ -41,6 +41,7 @@ def test_a_module_runs_its_command(tmp_path: Path, module: str, program: str) ->
     assert python("-m", module, "--no-such-option", cwd=tmp_path) == (2, "")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("module", ["fw_gear_dicom_send", "fw_gear_dicom_send.cli.send"])
 def test_a_module_sends(python_scp: PythonSCP, tmp_path: Path, module: str) -> None:
     """The image is on the server if the exit code is 0."""

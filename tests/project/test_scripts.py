@@ -63,6 +63,7 @@ def test_an_unsuitable_python_is_named(tmp_path: Path, python: str, message: str
     assert not (tmp_path / "venv").exists()
 
 
+@pytest.mark.slow
 def test_a_shim_of_an_unselected_python_works(tmp_path: Path) -> None:
     """A shim of pyenv fails unless a version is selected. The newest with the command is used."""
     versions = 'test "$*" = "whence python-x" && printf "9.9.1\\n9.10.0\\n"'

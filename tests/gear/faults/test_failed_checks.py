@@ -72,6 +72,7 @@ def checked(tmp_path_factory: pytest.TempPathFactory) -> FaultRuns:
     return run_gears(tmp_path_factory, scripts, SILENT, numbers=[4], send_retry_time=RETRY_SECONDS)
 
 
+@pytest.mark.slow
 @pytest.mark.xdist_group("failed checks")
 @pytest.mark.parametrize("name", CHECK)
 def test_a_server_that_fails_the_check_gets_no_image(checked: FaultRuns, name: str) -> None:

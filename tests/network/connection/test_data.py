@@ -57,6 +57,7 @@ def test_data_arrives_complete_and_in_order_in_partial_writes() -> None:
     assert image.dataset == Counting().read(size)
 
 
+@pytest.mark.slow
 def test_a_server_that_reads_in_small_steps_does_not_time_out() -> None:
     """A write may take longer than the timeout if the server reads part of it occasionally.
 

@@ -88,6 +88,7 @@ def test_a_name_with_addresses_of_both_versions(host: str, monkeypatch: pytest.M
         assoc.release()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("silent", "is_reached"), [(1, True), (4, False)])
 def test_all_addresses_of_a_name_share_a_timeout(
     monkeypatch: pytest.MonkeyPatch, silent: int, is_reached: bool

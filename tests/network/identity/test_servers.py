@@ -90,8 +90,9 @@ def test_a_user_name_alone_needs_no_confirmation(caplog: pytest.LogCaptureFixtur
 def test_a_rejection_mentions_the_identity() -> None:
     """The line does not show it."""
     server = PythonSCP(handlers=[noting([], (False, None))])
+    policy = replace(preflight.REJECTION_POLICY, max_time=0)
     with server, pytest.raises(ServerError) as caught:
-        preflight.check(identified(peer_of(server)))
+        preflight.check(identified(peer_of(server)), policy=policy)
     assert MAY_BE_REFUSED in str(caught.value)
     assert "alice" not in str(caught.value)
     assert "hunter2" not in str(caught.value)

@@ -70,6 +70,7 @@ def scu(server: ArchiveSCP, listener: CommitmentListener, **timeouts: float) -> 
     return CommitmentSCU(query_pool(server, chosen), timeouts=chosen, listener=listener)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ends", [False, True])
 def test_a_report_on_another_association_counts(listener: CommitmentListener, ends: bool) -> None:
     """The gear waits even if the association of the request is lost; so does the next request."""

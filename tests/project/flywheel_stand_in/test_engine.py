@@ -101,6 +101,7 @@ def test_engine_attaches_the_gears_outputs(
     assert fw.get_job(record.id).saved_files == [file.name for file in files]
 
 
+@pytest.mark.slow
 def test_cancelled_job_ends_its_gear(
     site: FlywheelSite, fw: flywheel.Client, tmp_path: Path, gear: str, sessions: list[str]
 ) -> None:
