@@ -3,6 +3,7 @@
 import logging
 from collections import deque
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import count
 from math import inf
 from threading import Lock
@@ -12,6 +13,7 @@ from ..dicom.types import SOPInstance
 from ..reasons import Kind, Reason
 from ..retry import Retry, RetryBudget, RetryPolicy
 from .blame import DEFAULT_BLAME, Trouble, given_up
+from .first_images import FirstImages
 from .results import RUN_ENDED, NotSent, Planned, Sent, Suspect, Transfer
 
 log = logging.getLogger(__name__)
@@ -117,6 +119,7 @@ class Delivery:
         self._budget = budget
         self._policy = policy
         self._trouble = Trouble(budget, policy, DEFAULT_BLAME, number)
+        self._first_images = FirstImages()
         self._turn = Lock()
         self._losses = count(1)
         self._retry_numbers = count(1)
@@ -157,6 +160,8 @@ class Delivery:
     ) -> Sent | Planned | NotSent | Suspect:
         """Send one image. Several threads may call this at the same time.
 
+        The first image of each patient and study is sent alone.
+
         An image that is lost with its connection is resent immediately, on a new connection that
         has given a sign of life. This is skipped if it did not help the last time, or if the loss
         took long. An image that is still lost, or that the server has no resources for, is a
@@ -165,6 +170,12 @@ class Delivery:
         The server is at fault if it accepts no connection, or if many images fail in a row. Then
         this waits for the server until the retry time is over, and gives up.
         """
+        return self._first_images.in_turn(instance, partial(self._send, instance, earlier))
+
+    def _send(
+        self, instance: SOPInstance, earlier: Suspect | None
+    ) -> Sent | Planned | NotSent | Suspect:
+        """Send one image, as soon as it is its turn."""
         clock, trouble = self._policy.clock, self._trouble
         tries = earlier.failure.transfer.tries if earlier else 0
         may_be_stored = bool(earlier and earlier.may_be_stored)

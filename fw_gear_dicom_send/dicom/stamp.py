@@ -26,7 +26,7 @@ from .uids import DEFLATED
 _SOP_CLASS_UID, _SOP_INSTANCE_UID = 0x00080016, 0x00080018
 _STUDY_INSTANCE_UID, _SERIES_INSTANCE_UID = 0x0020000D, 0x0020000E
 _UIDS = (_SOP_CLASS_UID, _SOP_INSTANCE_UID, _STUDY_INSTANCE_UID, _SERIES_INSTANCE_UID)
-_PATIENT_GROUP = 0x0010
+_PATIENT_GROUP, _PATIENT_ID = 0x0010, 0x00100020
 _MAX_UID = 64
 _MAX_READ = 1 << 16
 _CHUNK = 1 << 20
@@ -38,6 +38,7 @@ class _Header:
     """UIDs of a dataset, and the elements of the private group, which ends at `stop`."""
 
     uids: dict[int, str]
+    patient: int
     group: tuple[Element, ...]
     stop: int
 
@@ -113,6 +114,7 @@ def _stamp(
         partial(_read_identity, reader, location),
         header.uids[_STUDY_INSTANCE_UID],
         header.uids[_SERIES_INSTANCE_UID],
+        header.patient,
         tuple(remarks),
     )
 
@@ -164,6 +166,7 @@ def _header(reader: ElementReader, scan: Scan, group: int) -> _Header:
     if scan.error and is_early and not isinstance(scan.error, TruncatedError):
         raise scan.error
     uids = dict.fromkeys(_UIDS, "")
+    patient = 0
     group_elements: list[Element] = []
     stop = -1
     for element in scan.noted:
@@ -175,13 +178,15 @@ def _header(reader: ElementReader, scan: Scan, group: int) -> _Header:
             stop = element.start
         if element.tag in uids:
             uids[element.tag] = reader.text(element.value, element.end)
-    return _Header(uids, tuple(group_elements), scan.end if stop < 0 else stop)
+        elif element.tag == _PATIENT_ID and (text := reader.text(element.value, element.end)):
+            patient = hash(text)
+    return _Header(uids, patient, tuple(group_elements), scan.end if stop < 0 else stop)
 
 
 @lru_cache
 def _marks(group: int) -> tuple[int, ...]:
     """Return the tags to note in a scan of a dataset."""
-    return tuple(sorted({*_UIDS, *NOTED, group << 16, group + 1 << 16, ITEM}))
+    return tuple(sorted({*_UIDS, _PATIENT_ID, *NOTED, group << 16, group + 1 << 16, ITEM}))
 
 
 def _read_identity(reader: ElementReader, location: DatasetLocation) -> Identity:

@@ -130,6 +130,7 @@ class SOPInstance:
 
     `read_identity` reads the values that must not appear in a log. A comment of the server that
     quotes one of them is not shown. Study and series are empty if the dataset does not name them.
+    `patient` is a hash of the Patient ID (0010,0020), which differs in each process, 0 without one.
     `remarks` are problems that do not prevent sending.
     """
 
@@ -140,6 +141,7 @@ class SOPInstance:
     read_identity: Callable[[], Identity] = field(default=Identity, repr=False)
     study_instance_uid: str = ""
     series_instance_uid: str = ""
+    patient: int = 0
     remarks: tuple[Reason, ...] = ()
 
     def close(self) -> None:

@@ -40,6 +40,24 @@ def test_study_and_series_are_named(wire: Wire, tmp_path: Path) -> None:
     assert (without.study_instance_uid, without.series_instance_uid) == ("", "")
 
 
+@each_wire
+def test_the_patient_is_a_hash(wire: Wire, tmp_path: Path) -> None:
+    """Equal Patient IDs have equal hashes, with any padding. There is none without one."""
+    tags = (None, PrivateTag(0x0009, "Flywheel", "DICOM send"))
+
+    def patients(value: str | None) -> set[int]:
+        elements = raw.uids(wire)
+        if value is not None:
+            elements = [*elements, raw.text(0x00100020, value, wire, "LO")]
+        content = raw.part10(raw.joined(elements), wire.uid)
+        instances = [stamp(BytesIO(content), tag, tmp_path) for tag in tags]
+        return {one.patient for one in instances if isinstance(one, SOPInstance)}
+
+    assert patients("4711") == patients("4711  ")
+    assert len(patients("4711") | patients("4712") | {0}) == 3
+    assert patients(None) == patients("  ") == {0}
+
+
 BAD_UIDS = {
     "missing": None,
     "empty": "",

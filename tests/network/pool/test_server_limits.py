@@ -35,9 +35,10 @@ def test_a_limit_of_the_server_is_logged_once(caplog: pytest.LogCaptureFixture) 
     server.ae.maximum_associations = 2
     with server:
         scu = scu_of(server)
-        first = start(scu, [made_instance(n) for n in range(20)], threads=2)
+        images = [made_instance(n, StudyInstanceUID=f"1.2.{n}") for n in range(40)]
+        first = start(scu, images[:20], threads=2)
         assert wait_for(lambda: len(server.stored) == 2)
-        second = start(scu, [made_instance(n) for n in range(20, 40)], threads=2)
+        second = start(scu, images[20:], threads=2)
         message = limit_warning(caplog)
         proceed.set()
         assert results_of(first + second) == [SENT] * 40
