@@ -30,6 +30,7 @@ from tests.support.sample_files import (
     ArchiveMember,
     encoded,
     made,
+    of_own_study,
     zip_of,
 )
 from tests.support.waiting import wait_for
@@ -193,7 +194,7 @@ def test_a_job_is_cancelled_while_an_archive_is_unpacked(
 def test_a_job_is_cancelled_while_decoders_hang(tmp_path: Path, session: Session) -> None:
     """The gear does not wait for their frames, and leaves no decoder running."""
     site, answering = session.site, threading.Event()
-    datasets = [made(number) for number in range(20)]
+    datasets = [of_own_study(number) for number in range(20)]
     for dataset in datasets:
         dataset.compress(RLELossless)
     members = [ArchiveMember(str(number), encoded(one)) for number, one in enumerate(datasets)]

@@ -10,7 +10,7 @@ from tests.support.gear import GearFolder
 from tests.support.sample_files import (
     ArchiveMember,
     encoded,
-    made,
+    of_own_study,
 )
 
 HEADER = ["Acquisition ID", "FW Path", "Filename", "Images in Series", "Images Sent", "Status"]
@@ -64,8 +64,8 @@ def counts(content: bytes) -> dict[str, tuple[str, ...]]:
 
 
 def images(*numbers: int, pixels: int = 16) -> list[ArchiveMember]:
-    """Return small images as members of an archive."""
-    return [ArchiveMember(f"{n}.dcm", encoded(made(n, pixels=pixels))) for n in numbers]
+    """Return small images as members of an archive, each of its own patient and study."""
+    return [ArchiveMember(f"{n}.dcm", encoded(of_own_study(n, pixels=pixels))) for n in numbers]
 
 
 def assert_work_is_empty(gear: GearFolder) -> None:

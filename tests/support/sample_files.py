@@ -103,6 +103,12 @@ def made(number: int, *, pixels: int = 16, **elements: object) -> Dataset:
     return dataset
 
 
+def of_own_study(number: int, *, pixels: int = 16) -> Dataset:
+    """Return a small image of its own patient and study, which waits for no other image."""
+    study = f"{PREFIX_OF_MADE_UIDS}2.{number}"
+    return made(number, pixels=pixels, StudyInstanceUID=study, PatientID=f"made-{number}")
+
+
 def uid_of(number: int) -> str:
     """Return the SOP Instance UID of the generated image with this number."""
     return str(made(number).SOPInstanceUID)
