@@ -198,8 +198,18 @@ class Options:
     max_images_per_association: int = _sending(
         whole(0, 1_000_000, zero="no limit"),
         0,
-        "Maximum number of images per association, for archives that close a study when an "
-        "association ends. 0: no limit.",
+        "Maximum number of images per association, for servers that limit it. Archives that take "
+        "the end of an association for the end of a study need association_per_study instead. "
+        "0: no limit.",
+    )
+    association_per_study: bool = _sending(
+        BOOLEAN,
+        False,
+        "Send each study over one association of its own, for archives that take the end of an "
+        "association for the end of a study. All files are downloaded and their headers are read "
+        "before the first image.",
+        command="Send each study over one association of its own, for archives that take the end "
+        "of an association for the end of a study. All headers are read before the first image.",
     )
     tls_enabled: bool = _tls(
         False,

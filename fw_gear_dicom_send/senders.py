@@ -64,6 +64,7 @@ def of(
             is_dry=config.dry_run,
             conversion=config.conversion,
             policy=resend,
+            has_study_associations=config.association_per_study,
             max_images=config.max_images_per_association,
             query_peer=config.query_peer,
             sends_queries=config.skip_existing or (config.verify != "none" and not config.dry_run),

@@ -1,6 +1,7 @@
 """Protocol of a sender: what a run needs from any server."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -127,6 +128,15 @@ class Sender(Protocol):
 
         `earlier` is the result of an earlier call for the same image. The caller may resend a
         Suspect. The caller closes the dataset.
+        """
+
+    def study(
+        self, study_instance_uid: str, encodings: Iterable[tuple[str, str]]
+    ) -> AbstractContextManager[None]:
+        """Send the images of a study over a connection of its own while the block runs.
+
+        `encodings` are the pairs of SOP class and transfer syntax of its images. The UID is empty
+        for images that name no study; they share the other connections.
         """
 
     def inquirer(self, method: str) -> Inquirer:

@@ -1,6 +1,6 @@
 """Decides which thread gets which association, and which one to open, without locks or I/O."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from math import inf
 from typing import Any, NamedTuple, Protocol
 
@@ -11,12 +11,14 @@ class Waiter(NamedTuple):
     """The needs of a thread that waits for an association in which a context was proposed.
 
     The association must be opened later than `opened_after`, on the clock of the pool. With
-    `alone`, no other SOP class may be proposed in it.
+    `alone`, no other SOP class may be proposed in it. With a `study`, only images of that study go
+    over it.
     """
 
     wanted: Context
     opened_after: float = -inf
     alone: bool = False
+    study: str = ""
 
 
 class Idle(Protocol):
@@ -29,6 +31,10 @@ class Idle(Protocol):
     @property
     def opened_at(self) -> float:
         """Time on the clock of the pool."""
+
+    @property
+    def study(self) -> str:
+        """Study Instance UID of the only study that it is for, empty if it is for all."""
 
 
 class Lend(NamedTuple):
@@ -56,14 +62,19 @@ def assign(
     lent: int = 0,
     opening: int = 0,
     limit: int = 1,
+    studies: Collection[str] = (),
 ) -> list[Decision]:
     """Decide for each waiter, in their order. A waiter without a decision continues to wait.
 
     Each association that is being opened is for one waiter, which may take an earlier one. An idle
     association that is not alive can only be replaced. `is_alive` makes a system call, so it is
     called last. `lent` and `opening` are numbers of associations, `limit` is their maximum.
+
+    `studies` have an association that is lent or being opened. A study waits for its association,
+    and for room: no association of another study is replaced while it is alive.
     """
     decisions: list[Decision] = []
+    busy = set(studies)
     idle = list(range(len(associations)))
     coming = opening
     for number, waiter in enumerate(waiters):
@@ -75,12 +86,15 @@ def assign(
                 break
         else:
             has_room = len(idle) + lent + opening < limit
-            if coming and (lent or not idle):
+            if waiter.study in busy:
+                continue
+            if not waiter.study and coming and (lent or not idle):
                 coming -= 1
             elif idle or has_room:
-                replaced = next((one for one in idle if not is_alive(associations[one])), None)
+                replaced = _replaceable(idle, associations, waiter, is_alive, has_room=has_room)
                 if replaced is None and not has_room:
-                    replaced = idle[0]
+                    continue
+                busy |= {waiter.study} - {""}
                 decisions.append(Open(number, replaced))
                 if replaced is not None:
                     idle.remove(replaced)
@@ -88,11 +102,32 @@ def assign(
     return decisions
 
 
+def _replaceable(
+    idle: Sequence[int],
+    associations: Sequence[Idle],
+    waiter: Waiter,
+    is_alive: Callable[[Any], bool],
+    *,
+    has_room: bool,
+) -> int | None:
+    """Return the idle association to replace, None if there is none or no need."""
+    for one in idle:
+        if (waiter.study and associations[one].study == waiter.study) or not is_alive(
+            associations[one]
+        ):
+            return one
+    if has_room:
+        return None
+    others = (one for one in idle if not (waiter.study and associations[one].study))
+    return next(others, None)
+
+
 def _fits(association: Idle, waiter: Waiter) -> bool:
     """Return whether an association meets the needs of a waiter."""
-    wanted, opened_after, alone = waiter
+    wanted, opened_after, alone, study = waiter
     return (
         association.opened_at > opened_after
+        and association.study == study
         and wanted in association.proposed
         and not (
             alone

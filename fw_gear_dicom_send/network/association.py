@@ -50,8 +50,10 @@ class StorageAssociation:
         contexts: Sequence[Context],
         transport: Transport = DEFAULT_TRANSPORT,
         clock: MonotonicClock = CLOCK,
+        study: str = "",
     ) -> None:
-        """Prepare to propose `contexts` to `peer`."""
+        """Prepare to propose `contexts` to `peer`, for one `study` or, if empty, for all."""
+        self.study = study
         self._throttle = transport.throttle
         self._transport = transport
         self._clock = clock

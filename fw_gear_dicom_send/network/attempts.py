@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
 from dataclasses import replace
 from time import perf_counter
 
@@ -61,7 +61,7 @@ class StoreAttempts:
         """Try to send an image once, on an association that was opened after a time."""
         begun_at = self._clock.now()
         try:
-            with self._pool.association(self._wanted(instance), opened_after) as assoc:
+            with self._association(instance, opened_after) as assoc:
                 begun_at = self._clock.now()
                 return self._store(assoc, instance, history, self._conversion)
         except NoAssociationError as exc:
@@ -73,7 +73,7 @@ class StoreAttempts:
     def probe(self, instance: SOPInstance, opened_after: float) -> Reason | Closed | None:
         """Send a C-ECHO on an association for an image; return the reason if it fails."""
         try:
-            with self._pool.association(self._wanted(instance), opened_after) as assoc:
+            with self._association(instance, opened_after) as assoc:
                 if ECHO in assoc.accepted:
                     assoc.send_c_echo(ECHO)
         except NoAssociationError as exc:
@@ -82,8 +82,11 @@ class StoreAttempts:
             return exc.reason
         return None
 
-    def _wanted(self, instance: SOPInstance) -> Context:
-        return candidate_contexts(_context_of(instance), self._conversion)[0]
+    def _association(
+        self, instance: SOPInstance, opened_after: float
+    ) -> AbstractContextManager[StorageAssociation]:
+        wanted = candidate_contexts(_context_of(instance), self._conversion)[0]
+        return self._pool.association(wanted, opened_after, study=instance.study_instance_uid)
 
     def _store(
         self,

@@ -107,8 +107,10 @@ class Opener:
                     raise state.crash
                 if state.closed_reason:
                     raise NoAssociationError(state.closed_reason)
-                contexts = state.plan.include(opening.needs.wanted, alone=opening.needs.alone)
-                assoc = StorageAssociation(self.peer, contexts, self.transport, self.policy.clock)
+                contexts, study = state.contexts_for(opening.needs), opening.needs.study
+                assoc = StorageAssociation(
+                    self.peer, contexts, self.transport, self.policy.clock, study
+                )
                 opening.assoc = assoc
             assoc.open()
         except OSError as exc:  # the limit of open files is reached
@@ -155,6 +157,7 @@ class Opener:
             state.limit.reset()
         elif opening.is_extra:
             state.limit.raise_to(state.number)
+        state.note_study(opening.needs.study)
 
     def _note_failure(self, opening: Opening, failure: AssociationError) -> None:
         """Limit the pool to the existing associations, or give up the peer if there are none."""

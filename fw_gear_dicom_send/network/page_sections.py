@@ -1,19 +1,36 @@
 """Presentation contexts as a section of the page about a run."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from ..dicom.uids import name_of
+from ..dicom.uids import name_of, printable_uid
 from ..sections import Details, Matrix, Parts, Section
+from ..text import quantity
 from .contexts import Context
 
 MAX_CONTEXTS = 60
 """Maximum number of SOP classes, and of transfer syntaxes, in the matrix."""
+MAX_STUDIES = 100
+"""Maximum number of split studies on the page."""
 _WORDS = {True: "yes", False: "no", None: ""}
 
 
 def contexts_section(contexts: Mapping[Context, bool]) -> Section:
     """Return a matrix of accepted transfer syntaxes by SOP class."""
     return Section("Presentation contexts", _contexts(contexts))
+
+
+def studies_section(split: Sequence[str]) -> Section:
+    """Return the Study Instance UIDs that went over several associations."""
+    shown = [printable_uid(uid) for uid in split[:MAX_STUDIES]]
+    more = len(split) - len(shown)
+    parts: Parts = (
+        f"{quantity(len(split), 'Study Instance UID')} went over several associations: an "
+        "association was lost, an image was resent at the end, or the presentation contexts did "
+        "not fit into one association. The archive may have taken the end of each association for "
+        "the end of the study.",
+        shown,
+    )
+    return Section("Split studies", (*parts, f"{more:,} more are not shown.") if more else parts)
 
 
 def _contexts(contexts: Mapping[Context, bool]) -> Parts:

@@ -1,6 +1,6 @@
 """Pool of associations with one peer, as many as it allows."""
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from math import inf
 from threading import Thread
@@ -48,6 +48,7 @@ class AssociationPool:
         """
         limit = AssociationLimit(associations, transport.timeouts.limit)
         self._clock = policy.clock
+        self._conversion = conversion
         self._state = PoolState(limit, policy.clock, ContextPlan(conversion), max_images)
         self._changed = self._state.changed
         self._opener = Opener(self._state, peer, budget, transport, policy)
@@ -59,17 +60,27 @@ class AssociationPool:
 
     @contextmanager
     def association(
-        self, wanted: Context, opened_after: float = -inf, *, alone: bool = False
+        self,
+        wanted: Context,
+        opened_after: float = -inf,
+        *,
+        alone: bool = False,
+        study: str = "",
     ) -> Iterator[StorageAssociation]:
         """Lend an association in which `wanted` was proposed.
 
-        With `alone`, no other SOP class was proposed. The association was opened later than
+        With `alone`, no other SOP class was proposed. An image of a `study` that `for_study` sends
+        gets the association of that study. The association was opened later than
         `opened_after`, on the clock of the policy: after a loss, older associations may be lost
         too. If the block raises an exception, the association is aborted. Raises
         NoAssociationError if no association is open and none can be opened.
         """
-        state, waiting = self._state, Waiting(Waiter(wanted, opened_after, alone))
+        state = self._state
+        own = study if study in state.studies else ""
+        waiting = Waiting(Waiter(wanted, opened_after, alone, own))
         self._take(waiting)
+        if study in state.sent_studies and not own:
+            state.note_study(study)
         assoc = waiting.assoc
         is_intact = False
         try:
@@ -84,6 +95,37 @@ class AssociationPool:
                     state.idle.append(assoc)
                 openings = state.serve()
             self._opener.start(openings)
+
+    @contextmanager
+    def for_study(self, study: str, wanted: Iterable[Context]) -> Iterator[None]:
+        """Send the images of a study over an association of its own while the block runs.
+
+        `wanted` are the contexts of its images. At the end the association is released.
+        """
+        state, plan = self._state, ContextPlan(self._conversion)
+        for context in wanted:
+            plan.include(context)
+        with self._changed:
+            state.studies[study] = plan
+        try:
+            yield
+        finally:
+            with self._changed:
+                del state.studies[study]
+                ended = [assoc for assoc in state.idle if assoc.study == study]
+                state.idle = [assoc for assoc in state.idle if assoc.study != study]
+                state.lent += ended
+            _on_all(ended, StorageAssociation.release)
+            with self._changed:
+                state.lent = [assoc for assoc in state.lent if assoc not in ended]
+                openings = state.serve()
+            self._opener.start(openings)
+
+    @property
+    def split_studies(self) -> tuple[str, ...]:
+        """Study Instance UIDs of the studies that went over several associations."""
+        with self._changed:
+            return tuple(self._state.split_studies)
 
     @property
     def contexts(self) -> Mapping[Context, bool]:
@@ -146,7 +188,7 @@ class AssociationPool:
             state.waiting.append(waiting)
             openings = state.serve()
             if not waiting.is_served:
-                state.plan.include(waiting.needs.wanted, alone=waiting.needs.alone)
+                state.contexts_for(waiting.needs)
         self._opener.start(openings)
         with self._changed:
             try:

@@ -1,15 +1,22 @@
 """State of a pool of associations, and the decisions that depend on it."""
 
+import logging
 from dataclasses import dataclass, field
 from math import inf
 from threading import Condition
 
+from ..dicom.uids import printable_uid
 from ..reasons import Reason
 from ..retry import MonotonicClock
 from .assign import Lend, Open, Waiter, assign
 from .association import StorageAssociation
 from .contexts import Context, ContextPlan
 from .limit import AssociationLimit
+
+log = logging.getLogger(__name__)
+
+MAX_SPLITS_LOGGED = 10
+"""Maximum number of split studies with a line in the log each."""
 
 
 @dataclass(eq=False)
@@ -48,6 +55,9 @@ class PoolState:
     `crash` is an unexpected error. `is_over` means that lent associations end when they are
     returned. After `max_images`, an association is not lent again, only replaced and released; 0
     means no limit.
+
+    `studies` are being sent, each over an association of its own in which all its contexts are
+    proposed. `sent_studies` had such an association, and `split_studies` needed another one.
     """
 
     limit: AssociationLimit
@@ -65,6 +75,9 @@ class PoolState:
     closed_reason: Reason | None = None
     crash: Exception | None = None
     is_over: bool = False
+    studies: dict[str, ContextPlan] = field(default_factory=dict)
+    sent_studies: set[str] = field(default_factory=set)
+    split_studies: dict[str, None] = field(default_factory=dict)
 
     def __str__(self) -> str:
         """Return the numbers of associations and of waiting threads."""
@@ -98,6 +111,7 @@ class PoolState:
                 lent=len(self.lent),
                 opening=len(self.openings),
                 limit=self._limit(),
+                studies=self._busy_studies(),
             )
             for decision in decisions:
                 served = waiting[decision.waiter]
@@ -109,6 +123,24 @@ class PoolState:
                         openings.append(self._note_opening(served.needs, replaced))
         self.changed.notify_all()
         return openings
+
+    def contexts_for(self, needs: Waiter) -> tuple[Context, ...]:
+        """Return the contexts to propose in an association for a waiting thread."""
+        plan = self.studies.get(needs.study, self.plan)
+        return plan.include(needs.wanted, alone=needs.alone)
+
+    def note_study(self, study: str) -> None:
+        """Record an association for an image of a study. A second one splits the study."""
+        if study and study in self.sent_studies and study not in self.split_studies:
+            self.split_studies[study] = None
+            if len(self.split_studies) <= MAX_SPLITS_LOGGED:
+                log.warning("Study %s is split over several associations", printable_uid(study))
+        elif study:
+            self.sent_studies.add(study)
+
+    def _busy_studies(self) -> set[str]:
+        lent = {assoc.study for assoc in self.lent}
+        return (lent | {opening.needs.study for opening in self.openings}) - {""}
 
     def _lend(self, waiting: Waiting, assoc: StorageAssociation) -> None:
         waiting.assoc = assoc

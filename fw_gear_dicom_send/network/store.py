@@ -1,6 +1,7 @@
 """Storage SCU: the sender for a DICOM server (PS3.4 annex B)."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -13,8 +14,8 @@ from ..retry import RetryBudget, RetryPolicy
 from ..sections import Section
 from . import preflight
 from .attempts import Convert, StoreAttempts
-from .contexts import Context
-from .page_sections import contexts_section
+from .contexts import Context, candidate_contexts
+from .page_sections import contexts_section, studies_section
 from .pool import AssociationPool
 from .transport import DEFAULT_TRANSPORT, Transport
 from .types import PeerAE
@@ -43,6 +44,7 @@ class StorageSCU:
         max_images: int = 0,
         query_peer: PeerAE | None = None,
         sends_queries: bool = False,
+        has_study_associations: bool = False,
         listener: "CommitmentListener | None" = None,
     ) -> None:
         """Prepare to send to `peer`.
@@ -59,6 +61,8 @@ class StorageSCU:
             max_images: Images after which an association is released, 0 for no limit.
             query_peer: Server for queries, over one additional association. None for `peer`.
             sends_queries: Whether `check` includes `query_peer`.
+            has_study_associations: Whether each study gets an association of its own. Queries then
+                use one additional association.
             listener: Receives storage commitment reports over associations that the server opens.
         """
         self._peer = peer
@@ -68,6 +72,7 @@ class StorageSCU:
         self._transport = transport
         self._retry_policy = replace(policy, max_time=retry_time)
         budget = RetryBudget(retry_time, policy.clock)
+        self._conversion = conversion
         self._pool = AssociationPool(
             peer,
             associations,
@@ -78,8 +83,9 @@ class StorageSCU:
             max_images=max_images,
         )
         self._queries = self._pool
-        if query_peer:
-            self._queries = _query_pool(query_peer, retry_time, transport, policy)
+        self._shares_associations = not (query_peer or has_study_associations)
+        if not self._shares_associations:
+            self._queries = _query_pool(query_peer or peer, retry_time, transport, policy)
         attempts = StoreAttempts(
             self._pool,
             convert,
@@ -121,6 +127,20 @@ class StorageSCU:
         """Send one image, with retries. Several threads may call this at the same time."""
         return self.health.send(instance, earlier)
 
+    def study(
+        self, study_instance_uid: str, encodings: Iterable[tuple[str, str]]
+    ) -> AbstractContextManager[None]:
+        """Send the images of a study over an association of its own while the block runs.
+
+        `encodings` are the pairs of SOP class and transfer syntax of its images. All are proposed
+        when the association is opened.
+        """
+        if not study_instance_uid:
+            return nullcontext()
+        own = (Context(*encoding) for encoding in encodings)
+        wanted = [candidate_contexts(context, self._conversion)[0] for context in own]
+        return self._pool.for_study(study_instance_uid, wanted)
+
     def inquirer(self, method: str) -> Inquirer:
         """Return the SCU of C-FIND for `find`, and that of storage commitment for `commit`."""
         if method == "find":
@@ -131,7 +151,7 @@ class StorageSCU:
         return CommitmentSCU(
             self._queries,
             timeouts=self._transport.timeouts,
-            shares_associations=self._query_peer is None,
+            shares_associations=self._shares_associations,
             listener=self._listener,
         )
 
@@ -142,7 +162,7 @@ class StorageSCU:
         return FindSCU(
             self._queries,
             timeouts=self._transport.timeouts,
-            shares_associations=self._query_peer is None,
+            shares_associations=self._shares_associations,
         )
 
     @property
@@ -164,8 +184,10 @@ class StorageSCU:
         )
 
     def sections(self) -> tuple[Section, ...]:
-        """Return the proposed presentation contexts as a section of the page."""
-        return (contexts_section(self.contexts),)
+        """Return the presentation contexts and the split studies as sections of the page."""
+        split = self._pool.split_studies
+        contexts = contexts_section(self.contexts)
+        return (studies_section(split), contexts) if split else (contexts,)
 
     def finish(self) -> None:
         """Let current requests finish, and start no more."""

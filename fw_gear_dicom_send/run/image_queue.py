@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from threading import Lock, Semaphore
 
@@ -78,8 +79,11 @@ class ImageQueue:
         max_put_off: int,
         is_wanted: Callable[[Image], bool],
         process: Callable[[Image], StoreResult | Suspect | Quarantined],
+        picks: Callable[[FileEntry, int], bool] | None = None,
     ) -> None:
         """Unpack images in `folder`; call `process` for each image that `is_wanted` accepts.
+
+        If `picks` is given, only members whose position in their file it accepts are read.
 
         `threads` threads read `results`. At most `max_put_off` images are put off; further ones
         without space fail immediately.
@@ -90,6 +94,7 @@ class ImageQueue:
         self._folder = folder
         self._is_wanted = is_wanted
         self._process = process
+        self._picks = picks
         self._file: OpenFile | None = None
         self._extended: deque[OpenFile] = deque()
         self._open: dict[FileEntry, OpenFile] = {}
@@ -162,7 +167,8 @@ class ImageQueue:
                 trouble = path.reason
             else:
                 archive = Archive(path, self._folder, skips, selects=selects)
-                return OpenFile(fetched, archive, first)
+                picks = partial(self._picks, fetched.entry) if self._picks else None
+                return OpenFile(fetched, archive, first, picks)
         except OSError as exc:
             trouble = not_unpacked(exc)
         file = OpenFile(fetched, None, first)

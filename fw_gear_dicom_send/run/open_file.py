@@ -1,10 +1,10 @@
 """Fetched file whose members are processed by several threads."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from threading import Lock
 
-from ..archive import Archive, Item, Task
+from ..archive import Archive, Item, Member, Task
 from ..dicom.types import MemberNumber
 from ..models import FileEntry
 from ..reasons import Kind, Reason, Skipped
@@ -27,11 +27,16 @@ class OpenFile:
     """
 
     def __init__(
-        self, fetched: Fetched, archive: Archive | None, first: "OpenFile | None" = None
+        self,
+        fetched: Fetched,
+        archive: Archive | None,
+        first: "OpenFile | None" = None,
+        picks: Callable[[int], bool] | None = None,
     ) -> None:
         """Read the members of `archive`, None if the file cannot be read.
 
-        `first` is the first reading of a file that is read again.
+        `first` is the first reading of a file that is read again. If `picks` is given, only members
+        whose position it accepts are read.
         """
         self.fetched = fetched
         self.images: int = first.images if first else 0
@@ -42,7 +47,10 @@ class OpenFile:
         self._found: set[MemberNumber] = set()
         self._skipped_before = first.skipped.total() if first else 0
         self._archive = archive
-        self._iterators: list[Iterator[Task | Item]] = [archive.tasks()] if archive else []
+        self._iterators: list[Iterator[Task | Item]] = []
+        if archive:
+            tasks = archive.tasks()
+            self._iterators.append(_picked(tasks, picks) if picks else tasks)
         self._taken = 0
         self._is_cut = False
         self._is_ended = False
@@ -167,6 +175,15 @@ class OpenFile:
         """
         lost = [image for number, image in self.put_off.items() if number not in self._found]
         return lost[max(0, self.skipped.total() - self._skipped_before) if self.is_again else 0 :]
+
+
+def _picked(tasks: Iterator[Task | Item], picks: Callable[[int], bool]) -> Iterator[Task | Item]:
+    """Yield the members at some positions, and close the others."""
+    for position, task in enumerate(tasks):
+        if picks(position):
+            yield task
+        elif isinstance(task, Member):
+            task.content.close()
 
 
 def not_unpacked(error: OSError) -> Reason:

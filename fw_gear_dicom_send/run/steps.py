@@ -4,8 +4,9 @@ Files are fetched in the background. One thread per association takes each image
 to the server. Disk usage is bounded, whatever the size of the data.
 """
 
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import starmap
 from pathlib import Path
@@ -20,12 +21,16 @@ from ..reasons import Kind, Reason
 from ..report.events import Observer
 from ..report.file_counts import FileCounts
 from ..source import ImageSource
+from ..text import quantity
 from .background import Background
 from .downloads import Downloads
 from .image import Image, Key
 from .image_queue import FileEnd, ImageQueue, ImageResult
 from .known_images import KnownImages
 from .quarantine import DEFAULT_QUARANTINE, Quarantine, Quarantined, QuarantinePolicy
+from .studies import KeptFiles, StudyQueues, Survey
+
+log = logging.getLogger(__name__)
 
 _MAX_UNCOUNTED = 1000
 _TIME_TO_FINISH = 4.0
@@ -59,9 +64,14 @@ def send(
     config = resources.config
     quarantine = Quarantine(resources.sender.health, resources.quarantine, config.send_retry_time)
     count = partial(_count, resources, counts, quarantine)
-    downloads = _downloads(resources, list(counts))
+    downloads: Downloads | StudyQueues
     process = partial(_send_or_quarantine, resources, quarantine)
-    queue = _queue(resources, downloads, is_wanted, process, config.associations)
+    queue: ImageQueue | StudyQueues
+    if config.association_per_study:
+        queue = downloads = _by_study(resources, list(counts), is_wanted, process)
+    else:
+        downloads = _downloads(resources, list(counts))
+        queue = _queue(resources, downloads, is_wanted, process, threads=config.associations)
     workers = (queue.results() for _ in range(config.associations))
     is_whole = False
     try:
@@ -85,7 +95,7 @@ def _run(
     resources: Resources,
     results: Background[ImageResult | FileEnd],
     count: Callable[[ImageResult | FileEnd], None],
-    downloads: Downloads | None = None,
+    downloads: Downloads | StudyQueues | None = None,
 ) -> None:
     """Run a step with its downloads, and count the results."""
     sender = resources.sender
@@ -111,6 +121,37 @@ def _run(
             downloads.close()
 
 
+def _by_study(
+    resources: Resources,
+    entries: Sequence[FileEntry],
+    is_wanted: Callable[[Image], bool],
+    process: Callable[[Image], StoreResult | Quarantined],
+) -> StudyQueues:
+    """Fetch all files and read their headers; return queues that send study by study."""
+    log.info("Reading the headers of %s", quantity(len(entries), "file"))
+    files = KeptFiles(resources.source, resources.folder)
+    survey = Survey()
+    downloads = _downloads(resources, entries)
+    try:
+        downloads.start()
+        while fetched := downloads.take():
+            files.keep(fetched)
+            survey.add(fetched, resources.config, resources.folder)
+            downloads.release(fetched)
+    finally:
+        downloads.stop()
+        downloads.close()
+    log.info("Found %s; each gets an association", quantity(len(survey.studies), "Study UID"))
+    by_study = replace(resources, source=files)
+
+    def queue_of(uid: str) -> tuple[Downloads, ImageQueue]:
+        found = _downloads(by_study, survey.studies[uid].entries)
+        picks = partial(survey.is_in, uid)
+        return found, _queue(by_study, found, is_wanted, process, picks=picks)
+
+    return StudyQueues(survey, resources.sender, queue_of, files)
+
+
 def _downloads(resources: Resources, entries: Sequence[FileEntry]) -> Downloads:
     fetcher = resources.source.fetcher(resources.folder)
     return Downloads(fetcher, entries, lambda: resources.sender.health.given_up)
@@ -121,7 +162,9 @@ def _queue(
     downloads: Downloads,
     is_wanted: Callable[[Image], bool],
     process: Callable[[Image], StoreResult | Suspect | Quarantined],
-    threads: int,
+    *,
+    threads: int = 1,
+    picks: Callable[[FileEntry, int], bool] | None = None,
 ) -> ImageQueue:
     return ImageQueue(
         resources.config,
@@ -132,6 +175,7 @@ def _queue(
         max_put_off=resources.quarantine.max_images,
         is_wanted=is_wanted,
         process=process,
+        picks=picks,
     )
 
 
@@ -200,7 +244,7 @@ def _reread(
     downloads = _downloads(resources, list(dict.fromkeys(entry for entry, _ in images)))
     try:
         downloads.start()
-        for item in _queue(resources, downloads, is_wanted, attempt, 1).results():
+        for item in _queue(resources, downloads, is_wanted, attempt).results():
             if isinstance(item, ImageResult) and not isinstance(item.result, Quarantined):
                 yield item.image, item.result
     finally:

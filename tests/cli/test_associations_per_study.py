@@ -1,0 +1,143 @@
+"""With --association-per-study, each study goes over one association with all its contexts."""
+
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from pydicom import dcmread
+from pydicom.filebase import DicomBytesIO
+
+from tests.support.fault_scp import FaultSCP, Peer
+from tests.support.pacs import CStore, PythonSCP
+from tests.support.sample_files import ArchiveMember, encoded, made, tar_of, zip_of
+from tests.support.send_command import send, to
+
+CT, MR = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.4"
+STUDIES, IMAGES = 5, 4
+OPTION = "--association-per-study"
+
+
+def study_uid(number: int) -> str:
+    """Return the UID of a study."""
+    return f"1.2.826.{number}"
+
+
+def content(study: int, number: int) -> bytes:
+    """Return an image of a study, every other one of another SOP class."""
+    sop_class = MR if number % 2 else CT
+    number += 100 * study
+    uid, patient = study_uid(study), f"patient {study}"
+    return encoded(made(number, SOPClassUID=sop_class, StudyInstanceUID=uid, PatientID=patient))
+
+
+def mixed(folder: Path) -> list[Path]:
+    """Write the images of all studies; their order by name changes the study each time."""
+    folder.mkdir()
+    paths = []
+    for number in range(IMAGES):
+        for study in range(STUDIES):
+            paths.append(folder / f"{number}-{study}.dcm")
+            paths[-1].write_bytes(content(study, number))
+    return paths
+
+
+def folder_of(paths: list[Path]) -> list[Path]:
+    """Return the folder of the images."""
+    return [paths[0].parent]
+
+
+def one_zip(paths: list[Path]) -> list[Path]:
+    """Return a zip of all images."""
+    return [
+        zip_of(
+            paths[0].parent.parent / "all.zip",
+            [ArchiveMember(p.name, p.read_bytes()) for p in paths],
+        )
+    ]
+
+
+def one_tar(paths: list[Path]) -> list[Path]:
+    """Return a tar of all images."""
+    return [
+        tar_of(
+            paths[0].parent.parent / "all.tar",
+            [ArchiveMember(p.name, p.read_bytes()) for p in paths],
+        )
+    ]
+
+
+def each_file(paths: list[Path]) -> list[Path]:
+    """Return each image."""
+    return paths
+
+
+def by_study(stored: tuple[CStore, ...]) -> dict[str, list[CStore]]:
+    """Return the requests by study."""
+    found = defaultdict(list)
+    for request in stored:
+        uid = dcmread(DicomBytesIO(request.file())).StudyInstanceUID
+        found[str(uid)].append(request)
+    return found
+
+
+@pytest.mark.parametrize("inputs", [folder_of, one_zip, one_tar, each_file])
+@pytest.mark.parametrize("max_associations", [1, 10])
+def test_a_study_has_one_association(
+    tmp_path: Path, inputs: Callable[[list[Path]], list[Path]], max_associations: int
+) -> None:
+    """No other study uses it, and it proposes both SOP classes of the study."""
+    paths = inputs(mixed(tmp_path / "in"))
+    server = PythonSCP()
+    server.ae.maximum_associations = max_associations
+    with server:
+        result = send(*paths, *to(server, OPTION, "-j", 3), cwd=tmp_path)
+    assert result.exit_code == 0, result.stderr
+    studies = by_study(server.stored)
+    assert {uid: len(requests) for uid, requests in studies.items()} == {
+        study_uid(number): IMAGES for number in range(STUDIES)
+    }
+    used = [{request.association for request in requests} for requests in studies.values()]
+    assert [len(numbers) for numbers in used] == [1] * STUDIES
+    assert len(set.union(*used)) == STUDIES
+    for number in set.union(*used):
+        proposed = server.associations[number - 1].contexts
+        assert {CT, MR} <= {context.abstract_syntax for context in proposed}
+    assert server.aborted == 0
+
+
+def test_without_the_option_studies_share_associations(tmp_path: Path) -> None:
+    """An association takes whatever comes next."""
+    folder = tmp_path / "in"
+    mixed(folder)
+    with PythonSCP() as server:
+        result = send(folder, *to(server, "-j", 1), cwd=tmp_path)
+    assert result.exit_code == 0, result.stderr
+    used = [{one.association for one in requests} for requests in by_study(server.stored).values()]
+    assert set.intersection(*used)
+
+
+def test_a_split_study_is_named(tmp_path: Path) -> None:
+    """After a lost association, the log and the page name the study."""
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for number in range(3):
+        (folder / f"{number}.dcm").write_bytes(content(0, number))
+    lost = []
+
+    def lose_one(peer: Peer) -> None:
+        peer.accept()
+        while True:
+            image = peer.read_image()
+            if len(lost) == 0:
+                lost.append(image)
+                peer.abort()
+                return
+            peer.answer(image)
+
+    with FaultSCP(lose_one) as server:
+        result = send(folder, *to(server, OPTION, "--send-retry-time", 30), cwd=tmp_path)
+    assert result.exit_code == 0, result.stderr
+    assert f"Study {study_uid(0)} is split" in result.stderr
+    (page,) = tmp_path.glob("*.html")
+    assert study_uid(0) in page.read_text()
