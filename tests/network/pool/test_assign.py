@@ -21,12 +21,16 @@ class Idle(NamedTuple):
     proposed: Sequence[Context]
     opened_at: float
     is_alive: bool = True
+    study: str = ""
 
 
 decided = partial(partial, assign, is_alive=attrgetter("is_alive"))
 MIXED = Idle([CONTEXT, OTHER], 1.0)
 FREE, OLD, DEAD = Idle([CONTEXT], 1.0), Idle([CONTEXT], 0.0), Idle([CONTEXT], 1.0, False)
 OPEN = Open(0, None)
+ONE, TWO = Waiter(CONTEXT, study="1"), Waiter(CONTEXT, study="2")
+OF_ONE, DEAD_ONE = Idle([CONTEXT], 1.0, True, "1"), Idle([CONTEXT], 1.0, False, "1")
+OTHER_OF_ONE = Idle([OTHER], 1.0, True, "1")
 
 
 @pytest.mark.parametrize(
@@ -116,6 +120,46 @@ OPEN = Open(0, None)
             decided([BOTH, ALONE], [MIXED, FREE], limit=2),
             [Lend(0, 0), Lend(1, 1)],
             id="each thread gets a suitable association",
+        ),
+        pytest.param(
+            decided([ONE, TWO], [FREE, OF_ONE], limit=2),
+            [Lend(0, 1), Open(1, 0)],
+            id="a study gets only an association of its own",
+        ),
+        pytest.param(
+            decided([ONE, ONE], [], limit=4),
+            [OPEN],
+            id="a study gets one association",
+        ),
+        pytest.param(
+            decided([ONE], [], lent=1, limit=4, studies=["1"]),
+            [],
+            id="a study waits for its association",
+        ),
+        pytest.param(
+            decided([TWO], [], opening=1, limit=4, studies=["1"]),
+            [OPEN],
+            id="a pending association of another study is no help",
+        ),
+        pytest.param(
+            decided([TWO], [OF_ONE], limit=1),
+            [],
+            id="a study waits until another one ends",
+        ),
+        pytest.param(
+            decided([TWO], [DEAD_ONE], limit=1),
+            [Open(0, 0)],
+            id="a lost association of another study is replaced",
+        ),
+        pytest.param(
+            decided([ONE], [OF_ONE._replace(study="2"), OTHER_OF_ONE], limit=3),
+            [Open(0, 1)],
+            id="an association of the study without the context is replaced",
+        ),
+        pytest.param(
+            decided([CT], [OF_ONE], limit=1),
+            [Open(0, 0)],
+            id="an image without a study does not wait for one",
         ),
     ],
 )
