@@ -123,7 +123,7 @@ def test_a_split_study_is_named(tmp_path: Path) -> None:
     folder.mkdir()
     for number in range(3):
         (folder / f"{number}.dcm").write_bytes(content(0, number))
-    lost = []
+    lost: list[object] = []
 
     def lose_one(peer: Peer) -> None:
         peer.accept()
