@@ -4,6 +4,8 @@ Importing pydicom takes 0.25 s, most of it for numpy, GDCM and requests. Only da
 VR and damaged ones need the dictionary.
 """
 
+from collections.abc import Iterator
+
 from ..imports import IMPORTING
 
 # VRs in implicit VR data if the dictionary allows several (PS3.5 A.1): 16-bit words, with a
@@ -44,3 +46,11 @@ def description_of(tag: int) -> str:
         from pydicom.datadict import dictionary_description
 
     return dictionary_description(tag)
+
+
+def descriptions() -> Iterator[str]:
+    """Return the names of all elements."""
+    with IMPORTING:
+        from pydicom.datadict import dictionary_description, keyword_dict
+
+    return map(dictionary_description, keyword_dict.values())

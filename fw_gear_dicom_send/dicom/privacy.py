@@ -1,4 +1,4 @@
-"""The rule that decides whether a text quotes a dataset (PS3.3 C.2.2, PS3.15 E).
+"""The rule that decides whether, and where, a text quotes a dataset (PS3.3 C.2.2, PS3.15 E).
 
 Letters and digits are compared without case, accents, width and separators. A name is therefore
 found in any order and spelling, and a date in any of the usual forms.
@@ -6,13 +6,15 @@ found in any order and spelling, and a date in any of the usual forms.
 
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import permutations
+from string import punctuation
 from typing import Self
 
 from ..imports import IMPORTING
+from .fixed_words import HIDDEN, UID, shown, without_values
 
 LAST_GROUP = 0x7FDF
 """The last group to check; pixels follow it."""
@@ -33,17 +35,20 @@ _MAX_TEXT = 256
 """Bytes of a value to compare as a whole: an error comment has 64 characters (PS3.7 C)."""
 _MIN_CUT_COMMENT = 60
 _MIN_PART, _MIN_CUT_PART = 4, 3
-"""Minimum characters of a word inside other words, and of a word cut off at the end of a text."""
+"""Minimum characters of a word inside other words, and of its start at the end of others."""
 _MAX_JOINED = 8
 """Maximum words of a value to also match as joined pairs."""
 _SEPARATORS = re.compile(r"[\s\0-\x1f^=\\,;]+")
-_UID = re.compile(r"(?<![\w.])[0-2](?:\.\d+){4,}")
+_UID = re.compile(UID)
 _DATE = re.compile(r"(\d{4})(\d\d)(\d\d)")
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _NO_ACCENT = str.maketrans(
     {"ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "\u0131": "i"}
 )
 _TWO_LETTERS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ø": "oe", "å": "aa"})
+
+_Form = tuple[bool, str]
+"""A folded value or a part of it, and whether it matches as a whole."""
 
 
 @cache
@@ -86,9 +91,7 @@ class Identity:
         words, texts = _tags()
         return cls(
             tuple(value for tag, value in values.items() if tag in words),
-            tuple(
-                value for tag, value in values.items() if tag in texts and len(value) <= _MAX_TEXT
-            ),
+            tuple(value[:_MAX_TEXT] for tag, value in values.items() if tag in texts),
             values.get(_SPECIFIC_CHARACTER_SET, b""),
         )
 
@@ -98,31 +101,70 @@ class Identity:
         A word of up to three characters must stand alone: "cannot deliver" does not quote a
         patient named Li.
         """
-        if not self.is_known:
-            return True
-        quotes = [
-            _Text(form)
-            for reading in self._readings_of(_UID.sub(" ", text))
-            for form in _folded(reading)
-        ]
-        return any(
-            quote.has_text(form) if is_whole else quote.has_words(form)
+        return not self.is_known or any(self._quoted(self._forms(), text, _may_be_cut(text)))
+
+    def masked(self, text: str) -> str:
+        """Return a server's message with `[...]` for all that may be a value of any dataset.
+
+        A message may name another patient. So only fixed words are shown, without those that
+        this dataset contains. If its values are unknown, the rule for fixed words is stricter.
+        """
+        text = unicodedata.normalize("NFC", text.replace(HIDDEN, " "))
+        forms, is_cut = self._forms(), _may_be_cut(text)
+        without_quotes = self._without_quotes(text, forms, is_cut)
+        fixed = without_values(without_quotes, is_strict=not self.is_known)
+        # The parts of a value that remain may be another value.
+        return shown(self._without_quotes(fixed, forms, is_cut))
+
+    def _without_quotes(self, text: str, forms: Iterable[_Form], is_cut: bool) -> str:
+        """Return a text without the shortest sequences of words that quote a value."""
+        quoted = list(self._quoted(forms, text, is_cut))
+        words = text.split(" ")
+        size = 1
+        while quoted and size <= len(words):
+            for start in range(len(words) - size + 1):
+                stop = start + size
+                part = " ".join(words[start:stop])
+                if any(self._quoted(quoted, part, is_cut and stop == len(words))):
+                    words[start:stop] = [_hidden(part)]
+                    break
+            else:
+                size += 1
+        return " ".join(words)
+
+    def _forms(self) -> set[_Form]:
+        """Return all values in all readings.
+
+        Values that match word by word are in parts: each word, and the words that may be joined.
+        """
+        return {
+            (is_whole, part)
             for is_whole, values in ((False, self.words), (True, self.texts))
             for value in set(values)
             for reading in self._decoded(value)
             for form in _folded(reading)
-            for quote in quotes
-        )
+            for part in ((form,) if is_whole else _parts(form))
+        }
+
+    def _quoted(self, forms: Iterable[_Form], text: str, is_cut: bool) -> Iterator[_Form]:
+        """Yield the forms that a text quotes."""
+        quotes = [
+            _Text(form, is_cut)
+            for reading in self._readings_of(_UID.sub(" ", text))
+            for form in _folded(reading)
+        ]
+        for is_whole, form in forms:
+            if any(q.has_text(form) if is_whole else q.has_words(form) for q in quotes):
+                yield is_whole, form
 
     def _readings_of(self, text: str) -> set[str]:
         """Return a text, and its other readings if its bytes were decoded wrongly."""
-        try:
-            return {text, *self._decoded(text.encode("latin-1"))}
-        except UnicodeEncodeError:
-            return {text}
+        return {text, *self._decoded(text.encode("latin-1", "replace"))}
 
     def _decoded(self, value: bytes) -> set[str]:
         """Return a value, decoded by its own character set and by the most common ones."""
+        if value.isascii() and b"\x1b" not in value:
+            return {value.decode("ascii")}
         with IMPORTING:
             from pydicom.charset import convert_encodings, decode_bytes
 
@@ -139,17 +181,18 @@ class Identity:
 class _Text:
     """A folded text to search for values."""
 
-    def __init__(self, folded: str) -> None:
+    def __init__(self, folded: str, is_cut: bool) -> None:
         self._folded = folded
         self._squeezed = _squeezed(folded)
-        self._is_cut = len(folded) >= _MIN_CUT_COMMENT
+        self._last_word = re.split(r"[\W_]", folded)[-1] if is_cut else ""
+        self._is_cut = is_cut
 
     def has_words(self, value: str) -> bool:
         """Return whether the text contains a word of a value, or two words joined."""
         words = [word for part in _SEPARATORS.split(value) if (word := _squeezed(part))]
         return (
             any(len(word) > 1 and self._has(word) for word in words)
-            or any(len(pair) >= _MIN_PART and pair in self._squeezed for pair in _joined(words))
+            or any(self._has_pair(pair) for pair in _joined(words))
             or self._has_date(value)
         )
 
@@ -159,12 +202,27 @@ class _Text:
         return (len(squeezed) >= _MIN_PART and self._has(squeezed)) or self._has_date(value)
 
     def _has(self, word: str) -> bool:
+        if self._ends_with_start_of(word):
+            return True
         if len(word) >= _MIN_PART:
-            starts = (word[:size] for size in range(_MIN_CUT_PART, len(word)))
-            is_cut = self._is_cut and any(map(self._squeezed.endswith, starts))
-            return is_cut or word in self._squeezed
+            return word in self._squeezed
         apart = r"[\W_]{0,2}".join(map(re.escape, word))
         return bool(re.search(rf"(?<![^\W_]){apart}(?![^\W_])", self._folded))
+
+    def _has_pair(self, pair: str) -> bool:
+        return len(pair) >= _MIN_PART and (pair in self._squeezed or self._is_started(pair))
+
+    def _ends_with_start_of(self, word: str) -> bool:
+        if self._is_started(word):
+            return True
+        if not (self._is_cut and word[:_MIN_CUT_PART] in self._squeezed):
+            return False
+        sizes = range(_MIN_CUT_PART, min(len(word), len(self._squeezed) + 1))
+        return any(self._squeezed.endswith(word[:size]) for size in sizes)
+
+    def _is_started(self, word: str) -> bool:
+        """Return whether the last word of a text that may be cut is the start of a word."""
+        return bool(self._last_word) and word.startswith(self._last_word)
 
     def _has_date(self, value: str) -> bool:
         match = _DATE.match(value)
@@ -172,6 +230,23 @@ class _Text:
             form in self._squeezed if form.isdigit() else re.search(form, self._folded)
             for form in _date_forms(*match.groups())
         )
+
+
+def _may_be_cut(text: str) -> bool:
+    """Return whether a text is so long, in characters or bytes, that it may be truncated."""
+    return len(text.encode("utf-8", "replace")) >= _MIN_CUT_COMMENT
+
+
+def _hidden(part: str) -> str:
+    """Return a part of a text without its words, but with the punctuation around them."""
+    inner = part.strip(punctuation)
+    return HIDDEN if inner in ("", HIDDEN) else part.replace(inner, HIDDEN)
+
+
+def _parts(value: str) -> Iterator[str]:
+    words = _SEPARATORS.split(value)
+    yield from words
+    yield " ".join(filter(_squeezed, words[: 2 * _MAX_JOINED]))
 
 
 def _joined(words: Sequence[str]) -> Iterator[str]:
@@ -197,6 +272,8 @@ def _date_forms(year: str, month: str, day: str) -> Iterator[str]:
 
 def _folded(text: str) -> set[str]:
     """Return a text in lower case without accents, and with two letters for an umlaut."""
+    if text.isascii():
+        return {text.lower()}
     lower = unicodedata.normalize("NFC", text.casefold())
     forms = {form.translate(_NO_ACCENT) for form in (lower, lower.translate(_TWO_LETTERS))}
     parts = (unicodedata.normalize("NFKD", form).casefold() for form in forms)

@@ -32,9 +32,9 @@ def judge(
         detail += f", offending elements {' '.join(response.offending_elements)}"
     comment = response.error_comment
     if comment:
-        if read_identity().is_quoted_in(comment):
+        comment = printable(read_identity().masked(comment[:MAX_ERROR_COMMENT]))
+        if not any(map(str.isalpha, comment)):
             comment = "withheld because it may quote the dataset"
-        comment = printable(comment[:MAX_ERROR_COMMENT])
         detail += f", error comment {comment}"
     transfer = Transfer(Answer(status, answer.text, comment))
     code = f"0x{status:04X}"
