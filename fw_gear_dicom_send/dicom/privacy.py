@@ -109,7 +109,7 @@ class Identity:
         A message may name another patient. So only fixed words are shown, without those that
         this dataset contains. If its values are unknown, the rule for fixed words is stricter.
         """
-        text = unicodedata.normalize("NFC", text.replace(HIDDEN, " "))
+        text = text.replace(HIDDEN, " ")
         forms, is_cut = self._forms(), _may_be_cut(text)
         without_quotes = self._without_quotes(text, forms, is_cut)
         fixed = without_values(without_quotes, is_strict=not self.is_known)

@@ -79,6 +79,14 @@ COMMENTS = {
     "there is no patient in the database who has the same name: Ja": (
         "there is no patient in the database who has the same name: [...]"
     ),
+    f"{'é' * 24} is unknown: ja": f"{'é' * 24} is unknown: [...]",
+    "there is no patient in the database who has the same name: jdo": (
+        "there is no patient in the database who has the same name: [...]"
+    ),
+    "the mar of the database is not available: it is read only, sorry": None,
+    "do[4712]e is unknown": "[...] is unknown",
+    "{van der Meer} and <van der Meer> differ": "[...] and [...] differ",
+    "name\0is unknown": "name is unknown",
     "": None,
 }
 
@@ -87,6 +95,12 @@ COMMENTS = {
 def test_fixed_words_stay(comment: str, shown: str | None) -> None:
     """Quoted and bracketed values, names, numbers and all that the dataset contains are masked."""
     assert JANE.masked(comment) == (comment if shown is None else shown)
+
+
+def test_the_start_of_a_long_text_is_masked() -> None:
+    """A comment has at most 64 characters, so it never contains a long text as a whole."""
+    text = "seen in the ward " * 20
+    assert Identity.of({0x00204000: text.encode()}).masked(f"bad: {text}"[:64]) == "bad: [...]"
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,7 @@ TRICKS = {
     "with combining accents": "Ja\u0301ne",
     "in another script": "山田 太郎",
     "as bytes for the wrong characters": "山田".encode().decode("latin-1"),
+    "as such bytes beside other characters": "山田".encode().decode("latin-1") + " и",
     "id without separators": "ID123456",
     "id with other separators": "id 12-345 6",
     "date with dashes": "1970-01-09",
@@ -134,6 +135,13 @@ def test_a_word_of_four_characters_is_found_inside_others(text: str) -> None:
 def test_a_word_of_three_characters_is_not_found_inside_others() -> None:
     """Three characters occur in too many words."""
     assert not Identity((b"Doe",)).is_quoted_in("doejane")
+
+
+@pytest.mark.parametrize("start", ["j", "ja", "jan"])
+def test_the_last_word_of_a_long_text_may_be_the_start_of_a_name(start: str) -> None:
+    """It may have been cut after any character."""
+    assert Identity((b"Jane",)).is_quoted_in("name: " * 10 + start)
+    assert not Identity((b"Jane",)).is_quoted_in("name: " * 9 + start)
 
 
 def test_padding_and_short_descriptions_are_ignored() -> None:
