@@ -96,7 +96,8 @@ class Account:
     `started` is None before the first step. `rows` are the rows of the report on files, and
     `without_image` are the archives without one. `skipped` counts files in them that are no image.
     `verification` is None without the option `verify`. `examples` are the first images of each
-    cause. `losses` is the number of lost associations. `given_up` is the reason why the run gave up
+    cause. `missing_identifiers` are the numbers of images without each identifier, and
+    `other_content` those that may have other content on the server, by cause. `losses` is the number of lost associations. `given_up` is the reason why the run gave up
     the server. `sections` are those of the server. `reports` are the names of the reports so far,
     and `is_reported` says that each could be written. `error` ended the run with `error_code`.
     """
@@ -115,6 +116,8 @@ class Account:
     modalities: Sequence[ModalityCount] = ()
     is_series_cut: bool = False
     examples: Mapping[Reason, Sequence[str]] = field(default_factory=dict)
+    missing_identifiers: Mapping[str, int] = field(default_factory=dict)
+    other_content: Mapping[str, int] = field(default_factory=dict)
     retries: int = 0
     losses: int = 0
     given_up: str = ""

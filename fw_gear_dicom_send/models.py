@@ -183,7 +183,8 @@ class ImageRecord:
     `name` is the name of the archive member, empty for a file that is not an archive. UIDs and
     `size`, in bytes, describe the dataset. They are empty and 0 if it could not be read. `crc32`
     is the checksum of all its bytes, None if unknown. `position` is the number of bytes of the file
-    that were read up to the end of the image.
+    that were read up to the end of the image. `has_patient_id` is false if the dataset was read and
+    has no Patient ID.
     """
 
     entry: FileEntry
@@ -197,6 +198,7 @@ class ImageRecord:
     size: int = 0
     crc32: int | None = None
     position: int = 0
+    has_patient_id: bool = True
 
     @property
     def sent_size(self) -> int:

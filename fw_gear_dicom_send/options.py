@@ -304,11 +304,12 @@ class Options:
     verify: str = _proof(
         choice(("none", "find", "commit")),
         "none",
-        "Confirm delivery after sending. find: query the server (C-FIND) and resend missing "
-        "images. commit: request storage commitment. The job fails if an image is not confirmed.",
-        command="Confirm delivery after sending. find: query the server (C-FIND) and resend "
-        "missing images. commit: request storage commitment. If an image is not confirmed, the "
-        "exit code is 4.",
+        "Confirm delivery after sending, by UID only. find: query the server (C-FIND) and resend "
+        "missing images. commit: request storage commitment. The job fails if an image is not "
+        "confirmed.",
+        command="Confirm delivery after sending, by UID only. find: query the server (C-FIND) and "
+        "resend missing images. commit: request storage commitment. If an image is not confirmed, "
+        "the exit code is 4.",
         brief="Check delivery after sending",
         more="See [Proof of delivery](#proof-of-delivery).",
     )

@@ -23,6 +23,7 @@ from ..report_names import Report, report_name
 from ..text import quantity
 from . import files_csv, run_page, schemas
 from .events import Observer, surviving
+from .image_notes import ImageNotes, missing_text
 from .images_csv import ImagesCSV
 from .modality_counts import ModalityCounts
 from .output import write_whole
@@ -83,6 +84,7 @@ class Reports:
         self._throughput = Throughput()
         self._modalities = ModalityCounts()
         self._examples = ImageExamples()
+        self._notes = ImageNotes(is_queried=config.skip_existing)
         self._written: list[Report] = []
         self._is_whole = True
         self._is_refused = False
@@ -93,12 +95,13 @@ class Reports:
     @property
     def observers(self) -> tuple[Observer, ...]:
         """Observers that collect data for the reports."""
-        counts = (self._throughput, self._modalities, self._examples)
+        counts = (self._throughput, self._modalities, self._examples, self._notes)
         return (*counts, self.images) if self.images else counts
 
     def start_resending(self) -> None:
         """From now on, let resent images replace their earlier results."""
         self._modalities.start_resending()
+        self._notes.start_resending()
         if self.images:
             self.images.start_resending()
 
@@ -141,6 +144,8 @@ class Reports:
             modalities=self._modalities.counts(),
             is_series_cut=self._modalities.is_cut,
             examples=self._examples.counted(),
+            missing_identifiers=dict(self._notes.missing),
+            other_content=dict(self._notes.content),
             retries=facts.retries,
             losses=facts.losses,
             given_up=facts.given_up.text if facts.given_up else "",
@@ -188,6 +193,8 @@ class Reports:
             log.log(logging.INFO if checked.is_whole else logging.WARNING, "%s", checked.text)
         if account.skipped:
             log.info("%s", skipped_files(account.skipped))
+        if account.is_dry and (missing := missing_text(account.missing_identifiers)):
+            log.warning("%s", missing)
 
     def _publish(
         self, sink: ReportSink, account: Account, verifications: Verifications | None

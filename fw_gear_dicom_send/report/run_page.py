@@ -9,6 +9,7 @@ from ..report_names import Report
 from ..sections import Bar, Details, Link, Named, Part, Parts, Section, Table, folded
 from ..text import MEGABYTE, duration, natural_key, quantity
 from . import charts, page, reason_groups
+from .image_notes import content_text, missing_text
 from .modality_counts import MAX_SERIES
 from .reason_groups import ReasonGroup
 from .wording import at_least, headline, image_counts, skipped_files
@@ -37,10 +38,12 @@ def _sections(account: Account) -> Iterator[Section]:
     if not failures and account.is_verified:
         wrong = ("Nothing went wrong.",)
     yield Section("What went wrong", (*_verified(account), *wrong))
-    if notes:
-        yield Section("Warnings and changes", (_causes(notes, account, is_labelled=True),))
+    about = missing_text(account.missing_identifiers), content_text(account.other_content)
+    changes: Parts = (_causes(notes, account, is_labelled=True),) if notes else ()
+    if warnings := (*_sentences(about), *changes):
+        yield Section("Warnings and changes", warnings)
     left_out = [files.text for files in (*account.left_out, *account.without_image)]
-    texts = (f"{text}." for text in (*left_out, skipped_files(account.skipped)) if text)
+    texts = _sentences((*left_out, skipped_files(account.skipped)))
     yield Section(_files_title(account), (*_files(account), *texts))
     if account.modalities:
         yield Section("Modalities", _modalities(account))
@@ -54,6 +57,10 @@ def _sections(account: Account) -> Iterator[Section]:
     options = Table({"Option": "", "Value": ""}, values)
     yield Section("Configuration", (Details("Options", (options,)),))
     yield Section("Versions", _support_details(account))
+
+
+def _sentences(texts: Iterable[str]) -> Parts:
+    return tuple(f"{text}." for text in texts if text)
 
 
 def _head(account: Account) -> Iterator[Named]:

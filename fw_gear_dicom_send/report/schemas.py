@@ -174,6 +174,7 @@ def summary(account: Account) -> dict[str, Any]:
         "verified": verification and verification.verified,
         "not_verified": verification and _not_verified(verification),
         "skipped": {kind.name.lower(): number for kind, number in account.skipped.items()},
+        "missing_identifiers": dict(account.missing_identifiers),
         "not_selected": {files.cause.name.lower(): files.number for files in account.left_out},
         "bytes_sent": size,
         "seconds": round(seconds, 3),

@@ -51,4 +51,5 @@ class Image:
             content.dataset.size,
             crc32,
             self.position,
+            content.patient != 0,
         )

@@ -138,6 +138,17 @@ def test_a_dry_run(folder: Path, storescp: StoreSCP, tmp_path: Path) -> None:
     assert (result.exit_code, summary["sent"], summary["would_be_sent"]) == (0, 0, 3)
 
 
+def test_missing_identifiers(tmp_path: Path, storescp: StoreSCP) -> None:
+    """Images without them are counted: some archives refuse them."""
+    (tmp_path / "a.dcm").write_bytes(encoded(made(1, PatientID="", StudyInstanceUID="")))
+    result = send("a.dcm", "--json", "--dry-run", *to(storescp), cwd=tmp_path)
+    assert checked(result.stdout)["missing_identifiers"] == {
+        "patient_id": 1,
+        "study_instance_uid": 1,
+        "series_instance_uid": 0,
+    }
+
+
 def events(result: command.CommandResult) -> list[dict[str, Any]]:
     """Return the lines of a JSON log."""
     return [json.loads(line) for line in result.stderr.splitlines()]

@@ -69,3 +69,15 @@ def test_a_dry_run_shows_existing_images(runs: SessionRuns, orthanc: Orthanc) ->
     assert "1 of 5 images would be sent, 4 already there" in ended.result.log
     assert wording.ALL_WOULD_BE_SENT in ended.page
     assert len(orthanc.ids()) == 3
+
+
+def test_missing_identifiers_are_counted(runs: SessionRuns) -> None:
+    """Some archives refuse images without them. Log, page and summary have their number."""
+    runs.add("a.dcm", encoded(made(1)))
+    runs.add("b.dcm", encoded(made(2, PatientID="", PatientName="Doe")))
+    runs.add("c.dcm", encoded(made(3, PatientID=None, StudyInstanceUID="")))
+    with PythonSCP() as server:
+        dry, real = (runs.send(server, dry_run=is_dry) for is_dry in (True, False))
+    text = "Images without Patient ID: 2, without Study Instance UID: 1."
+    assert [text in ended.page for ended in (dry, real)] == [True, True]
+    assert [text in ended.result.log for ended in (dry, real)] == [True, False]

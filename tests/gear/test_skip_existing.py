@@ -46,6 +46,7 @@ def test_a_second_run_sends_nothing(runs: SessionRuns, orthanc: Orthanc) -> None
     assert f"7 of 7 {wording.ON_SERVER}: 5 already there, 2 sent" in log
     assert "a.zip: 5 images already there" in log
     assert wording.ALL_ON_SERVER in second.page
+    assert "The content on the server may differ for 5 images: already there (5)." in second.page
     changes = orthanc.get(f"/changes?since={received}&limit=1000").json()["Changes"]
     assert [one["ChangeType"] for one in changes].count("NewInstance") == 2
 

@@ -1,11 +1,15 @@
 """With `verify` the gear asks the server whether it has the acknowledged images."""
 
 from collections import Counter
+from io import BytesIO
+from pathlib import Path
 
+import pydicom
 import pytest
 
 from tests.support import wording
 from tests.support.archive_scp import ArchiveSCP
+from tests.support.flywheel_site import FlywheelSite
 from tests.support.pacs import Orthanc, StoreSCP
 from tests.support.sample_files import encoded, made, uid_of
 from tests.support.session_runs import Ended, SessionRuns
@@ -31,6 +35,18 @@ def test_images_on_orthanc_are_found(runs: SessionRuns, orthanc: Orthanc) -> Non
     assert "8 of 8 images verified by C-FIND" in ended.result.log
     assert {row["Verified"] for row in ended.instances} == {"yes"}
     assert "once more" not in ended.result.log
+
+
+def test_verify_does_not_compare_content(tmp_path: Path, site: FlywheelSite) -> None:
+    """By default, Orthanc keeps the first of two images with one UID, and acknowledges both."""
+    with Orthanc(OverwriteInstances=False) as server:
+        for name in ("First", "Second"):
+            runs = SessionRuns(tmp_path / name, site)
+            runs.add("a.dcm", encoded(made(1, PatientName=name)))
+            ended = runs.send(server, verify="find")
+            assert "1 of 1 image verified by C-FIND" in ended.result.log
+        (kept,) = server.files()
+    assert pydicom.dcmread(BytesIO(kept)).PatientName == "First"
 
 
 def test_missing_images_are_resent_once(runs: SessionRuns) -> None:
