@@ -69,6 +69,15 @@ def test_missing_images_are_resent_once(runs: SessionRuns) -> None:
     assert "Resending 1 image: acknowledged, but missing on the server" in ended.result.log
 
 
+def test_a_resent_image_is_noted_once(runs: SessionRuns) -> None:
+    """The page counts images, not requests."""
+    runs.add("a.dcm", encoded(made(1, PatientID="")))
+    with ArchiveSCP(lambda _: len(server.stored) == 1) as server:
+        ended = runs.send(server, verify="find")
+    assert len(server.stored) == 2
+    assert "Images without Patient ID: 1." in ended.page
+
+
 def test_files_with_the_same_name_are_distinguished(runs: SessionRuns) -> None:
     """Two acquisitions may have the same label and files with the same name."""
     runs.add_images("a.zip", range(3))
