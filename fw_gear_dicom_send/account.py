@@ -97,9 +97,10 @@ class Account:
     `without_image` are the archives without one. `skipped` counts files in them that are no image.
     `verification` is None without the option `verify`. `examples` are the first images of each
     cause. `missing_identifiers` are the numbers of images without each identifier, and
-    `other_content` those that may have other content on the server, by cause. `losses` is the number of lost associations. `given_up` is the reason why the run gave up
-    the server. `sections` are those of the server. `reports` are the names of the reports so far,
-    and `is_reported` says that each could be written. `error` ended the run with `error_code`.
+    `other_content` those that may have other content on the server, by cause. `losses` is the
+    number of lost associations. `given_up` is the reason why the run gave up the server. `sections`
+    are those of the server. `reports` are the names of the reports so far, and `is_reported` says
+    that each could be written. `error` ended the run with `error_code`.
     """
 
     server: ServerName = NO_SERVER

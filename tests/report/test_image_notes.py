@@ -84,12 +84,12 @@ def test_images_with_other_content_are_counted() -> None:
         "Text (2), status 0xB007 Text (1). To replace it, delete these images there, then send "
         "them again"
     )
-    assert noted(record(answered(0))).content_text == ""
+    assert content_text(noted(record(answered(0))).content) == ""
 
 
 def test_equal_images_of_a_run_are_no_existing_ones() -> None:
     """Without queries, an image that is already there was sent by this run."""
-    assert noted(record(AlreadyStored()), is_queried=False).content_text == ""
+    assert content_text(noted(record(AlreadyStored()), is_queried=False).content) == ""
 
 
 def test_resent_images_do_not_count_again() -> None:
