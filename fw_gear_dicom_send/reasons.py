@@ -163,6 +163,7 @@ class Kind(Enum):
     NO_COMMITMENT_REPORT = "commitment-not-reported"
     NOT_COMMITTED = "commitment-not-named"
     NOT_QUERYABLE = "not-queryable"
+    NOT_LOOKED_UP = "not-looked-up"
     NOT_VERIFIED = "not-verified"
 
     # Runs

@@ -67,6 +67,12 @@ def of(
             has_study_associations=config.association_per_study,
             max_images=config.max_images_per_association,
             query_peer=config.query_peer,
-            sends_queries=config.skip_existing or (config.verify != "none" and not config.dry_run),
+            queries=_queries(config),
             listener=listener,
         )
+
+
+def _queries(config: SendConfig) -> set[str]:
+    """Return the methods of queries that a run needs. A dry run verifies nothing."""
+    verify = "none" if config.dry_run else config.verify
+    return {verify} - {"none"} | ({"find"} if config.skip_existing else set())

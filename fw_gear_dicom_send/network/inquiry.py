@@ -1,5 +1,6 @@
 """Verifies which images a DICOM server has, over the associations that send."""
 
+import logging
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from threading import Lock
@@ -13,6 +14,8 @@ from .contexts import FALLBACK_SYNTAXES, Context
 from .errors import AssociationError
 from .pool import AssociationPool
 from .timeouts import DEFAULT_TIMEOUTS, Timeouts
+
+log = logging.getLogger(__name__)
 
 MAX_FAILURES = 3
 """Failed requests in a row after which no more are sent."""
@@ -67,9 +70,32 @@ class InquirySCU:
         self._given_up: Reason | None = None
 
     @property
+    def contexts(self) -> tuple[Context, ...]:
+        """The presentation contexts of the service."""
+        return tuple(Context(self.abstract_syntax, syntax) for syntax in FALLBACK_SYNTAXES)
+
+    @property
     def given_up(self) -> Reason | None:
         """The reason why no more requests are sent, None while they are."""
         return self._given_up
+
+    def refusal(self, assoc: StorageAssociation) -> Reason | None:
+        """Return why an association does not have the service, None if it has it.
+
+        A query that fails otherwise is only logged: queries for images may succeed.
+        """
+        context = self._context_of(assoc)
+        if context is None:
+            return Reason(Kind.NOT_OFFERED, self.service)
+        try:
+            self._probe(assoc, context)
+        except AssociationError as exc:
+            return exc.reason
+        except QueryError as exc:
+            if exc.reason.kind is Kind.NOT_OFFERED:
+                return exc.reason
+            log.warning("The server may not answer queries: %s", exc)
+        return None
 
     def verify(self, images: Collection[ImageReference]) -> Verification:
         """Return which of the images the server has. Any thread may call this.
@@ -89,6 +115,12 @@ class InquirySCU:
         findings.note_rest(images, Reason(Kind.NOT_QUERYABLE))
         return findings.result()
 
+    def _probe(self, assoc: StorageAssociation, context: Context) -> None:
+        """Send a harmless request, if there is one. Raises QueryError or AssociationError."""
+
+    def _context_of(self, assoc: StorageAssociation) -> Context | None:
+        return next((one for one in self.contexts if one in assoc.accepted), None)
+
     def _can_name(self, image: ImageReference) -> bool:  # noqa: ARG002
         """Return whether a request can name an image."""
         return True
@@ -106,14 +138,15 @@ class InquirySCU:
         try:
             self._request(images, findings)
         except (QueryError, AssociationError) as exc:
-            reason = exc.reason
-        else:
-            self._failures = 0
-            return None
+            self._note_failure(exc.reason)
+            return exc.reason
+        self._failures = 0
+        return None
+
+    def _note_failure(self, reason: Reason) -> None:
         self._failures += 1
         if reason.kind is Kind.NOT_OFFERED or self._failures >= MAX_FAILURES:
             self._given_up = reason
-        return reason
 
     def _ask(self, ask: Callable[[StorageAssociation, Context], T]) -> T:
         """Call `ask` with an association and its context for the service.
@@ -121,10 +154,10 @@ class InquirySCU:
         Raises QueryError if the server does not offer the service or the query fails, and
         AssociationError if the association is lost.
         """
-        contexts = [Context(self.abstract_syntax, syntax) for syntax in FALLBACK_SYNTAXES]
+        wanted = self.contexts[0]
         while True:
-            with self._pool.association(contexts[0], alone=not self._shares_associations) as assoc:
-                context = next((one for one in contexts if one in assoc.accepted), None)
+            with self._pool.association(wanted, alone=not self._shares_associations) as assoc:
+                context = self._context_of(assoc)
                 if context:
                     try:
                         return ask(assoc, context)

@@ -1,7 +1,7 @@
 """Checks that the server accepts associations, before anything is downloaded."""
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from time import monotonic
 
@@ -18,6 +18,7 @@ from .errors import (
     TLSError,
     TransientRejectionError,
 )
+from .inquiry import InquirySCU
 from .timeouts import DEFAULT_TIMEOUTS, Timeouts
 from .tls import TLSContext, expires_soon
 from .transport import Transport
@@ -40,6 +41,10 @@ _ADVICE = {
     TransientRejectionError: "try again later, or have the server's limit of associations raised",
     AssociationError: "check called_ae and calling_ae, and that the server knows both",
 }
+_NO_SERVICE = (
+    "have it enabled for calling_ae (Orthanc: in DicomModalities), name another AE in query_ae "
+    "and query_port, or turn off verify and skip_existing"
+)
 
 
 def check(
@@ -49,15 +54,18 @@ def check(
     policy: RetryPolicy = REJECTION_POLICY,
     timeouts: Timeouts = DEFAULT_TIMEOUTS,
     purpose: str = "",
+    services: Collection[InquirySCU] = (),
 ) -> ServerInfo:
     """Open an association, send a C-ECHO if the peer accepts it, and release the association.
 
     The TLS session is logged. `policy` is for temporary rejections. Errors start with `purpose`.
+    Services that the association lacks are retried, each over an association of its own.
 
     Raises ServerError, whose message says what to check (PS3.4 annex A, PS3.8 9.3.4).
     """
+    contexts = [*_VERIFICATION, *(one for service in services for one in service.contexts)]
     with _explained(purpose):
-        assoc = _open(peer, tls_context, _VERIFICATION, policy, timeouts)
+        assoc = _open(peer, tls_context, contexts, policy, timeouts)
         try:
             status, seconds, session = None, 0.0, assoc.tls
             if session:
@@ -79,9 +87,18 @@ def check(
                 seconds = monotonic() - begun
             if status:
                 log.warning("The server answered the C-ECHO with status 0x%04X", status)
+            refused = [service for service in services if service.refusal(assoc)]
             assoc.release()
         finally:
             assoc.abort()
+        for service in refused:
+            alone = _open(peer, tls_context, service.contexts, policy, timeouts)
+            refusal = service.refusal(alone)
+            alone.release()
+            if refusal:
+                raise ServerError(
+                    f"Cannot use {service.service} at {peer.where}: {refusal.text}: {_NO_SERVICE}"
+                )
         return ServerInfo(
             assoc.implementation,
             assoc.max_pdu_length,

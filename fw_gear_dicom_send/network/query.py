@@ -2,13 +2,13 @@
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 from itertools import groupby
 
 from pydicom import config as pydicom_config
 from pydicom.dataset import Dataset
-from pydicom.uid import UID
+from pydicom.uid import UID, generate_uid
 from pynetdicom.dsutils import encode
 from pynetdicom.sop_class import (  # type: ignore[attr-defined]
     StudyRootQueryRetrieveInformationModelFind,
@@ -20,19 +20,26 @@ from ..delivery.sender import QueryError
 from ..dicom.elements import ElementReader
 from ..dicom.headers import Encoding, MalformedError
 from ..reasons import Kind, Reason
+from ..retry import DEFAULT_POLICY, RetryPolicy, retry
 from . import dimse
 from .association import MAX_USELESS_ANSWERS, StorageAssociation
 from .contexts import Context
 from .errors import AssociationError, LostAnswerError, NoAssociationError
 from .inquiry import Findings, InquirySCU
+from .pool import AssociationPool
 from .statuses import CANCEL, SUCCESS, WARNING, category_of, describe
-from .timeouts import Timeouts
+from .timeouts import DEFAULT_TIMEOUTS, Timeouts
 
 MAX_LIST = 65_000
 """Bytes of UIDs in one query: a value in explicit VR has at most 65,534 (PS3.5 7.1.2)."""
 MAX_ANSWERS = 100_000
 """Maximum number of images in an answer, more than any real series has."""
+_MAX_TRIES = 3
+"""Tries of a query for existing images."""
 _OUT_OF_RESOURCES = 0xA700
+_NOT_OFFERED = (0x0122, 0x0124, 0x0211)
+"""SOP class not supported, not authorized, unrecognized operation (PS3.7 C.5)."""
+_TEMPORARY = (Kind.QUERY_FAILED, Kind.CONNECTION_LOST, Kind.WRONG_ANSWER)
 _SOP_INSTANCE_UID = 0x00080018
 _UID = re.compile(r"[^\\*?\s]+")
 
@@ -103,7 +110,10 @@ def find(
         raise QueryError(Reason(Kind.QUERY_FAILED, failure))
     words = describe(status, QR_FIND_SERVICE_CLASS_STATUS)
     detail = f"the server answered the C-FIND with status {words}"
-    error = QueryError(Reason(Kind.QUERY_FAILED, detail)) if status else None
+    reason = Reason(Kind.QUERY_FAILED, detail)
+    if status in _NOT_OFFERED:
+        reason = Reason(Kind.NOT_OFFERED, f"{FindSCU.service}: status {words}")
+    error = QueryError(reason) if status else None
     if error and not _may_be_part(status):
         raise error
     return _Answer(frozenset(uids), error)
@@ -145,19 +155,57 @@ class FindSCU(InquirySCU):
     service = "C-FIND (Study Root)"
     _takes_lists: bool | None = None
 
+    def __init__(
+        self,
+        pool: AssociationPool,
+        *,
+        timeouts: Timeouts = DEFAULT_TIMEOUTS,
+        shares_associations: bool = True,
+        policy: RetryPolicy = DEFAULT_POLICY,
+    ) -> None:
+        """Use the associations of `pool`. `policy` has the waits of `present`."""
+        super().__init__(pool, timeouts=timeouts, shares_associations=shares_associations)
+        self._policy = replace(policy, max_tries=_MAX_TRIES)
+
     def present(self, study_instance_uid: str, series_instance_uid: str) -> frozenset[str]:
         """Return the SOP Instance UIDs of a series that the server reports.
 
-        Raises QueryError if the query fails without any match.
+        A failed query is retried twice. Raises QueryError if all tries fail without any match.
+        After three such series in a row, no more queries are sent.
         """
+        series = study_instance_uid, series_instance_uid
+        if not all(map(_UID.fullmatch, series)):
+            raise QueryError(Reason(Kind.NOT_QUERYABLE))
+        try:
+            found = retry(
+                self._policy,
+                lambda: self._present(series),
+                on=QueryError,
+                is_temporary=lambda exc: not self._given_up and exc.reason.kind in _TEMPORARY,
+            )
+        except QueryError as exc:
+            with self._lock:
+                self._note_failure(exc.reason)
+            raise
+        return found
+
+    def _present(self, series: _Series) -> frozenset[str]:
         with self._lock:
+            if self._given_up:
+                raise QueryError(self._given_up)
             try:
-                answer = self._find((study_instance_uid, series_instance_uid))
+                answer = self._find(series)
             except AssociationError as exc:
                 raise QueryError(exc.reason) from exc
-        if answer.failure and (answer.is_late or not answer.uids):
-            raise answer.failure
-        return answer.uids
+            if answer.failure and (answer.is_late or not answer.uids):
+                raise answer.failure
+            self._failures = 0
+            return answer.uids
+
+    def _probe(self, assoc: StorageAssociation, context: Context) -> None:
+        """Query a series that cannot exist, with the keys of all levels (PS3.4 C.4.1.2.1)."""
+        series = str(generate_uid()), str(generate_uid())
+        find(assoc, context, _identifier(series), self._timeouts)
 
     def _can_name(self, image: ImageReference) -> bool:
         return all(map(_UID.fullmatch, (*_series(image), image.sop_instance_uid)))
@@ -196,6 +244,7 @@ class FindSCU(InquirySCU):
             is_gone = isinstance(exc, NoAssociationError) or exc.reason.kind is Kind.NOT_OFFERED
             if self._takes_lists or is_gone:
                 raise
+            self._takes_lists = False
             return self._ask_by_series(series, asked, findings)
         found = answer.uids & asked
         rest = asked - found
@@ -212,6 +261,8 @@ class FindSCU(InquirySCU):
             # A server that limits its answers allows about as many as it found.
             return _parts(rest, len(found) if answer.failure else len(rest))
         if answer.failure:
+            if len(rest) == 2 and not self._takes_lists:  # the shortest list
+                self._takes_lists = False
             return _parts(rest, -(-len(rest) // 2))
         if not self._takes_lists:
             return self._ask_by_series(series, rest, findings)
@@ -236,11 +287,17 @@ class FindSCU(InquirySCU):
 
     def _find(self, series: _Series, uids: Collection[str] = ()) -> _Answer:
         """Query images of a series, or all of it. Raises QueryError or AssociationError."""
-        identifier = Dataset()
-        identifier.QueryRetrieveLevel = "IMAGE"
-        identifier.StudyInstanceUID, identifier.SeriesInstanceUID = series
-        identifier.SOPInstanceUID = sorted(uids) or ""
+        identifier = _identifier(series, uids)
         return self._ask(lambda assoc, context: find(assoc, context, identifier, self._timeouts))
+
+
+def _identifier(series: _Series, uids: Collection[str] = ()) -> Dataset:
+    """Return a query for images of a series, or all of it, with the unique keys of all levels."""
+    identifier = Dataset()
+    identifier.QueryRetrieveLevel = "IMAGE"
+    identifier.StudyInstanceUID, identifier.SeriesInstanceUID = series
+    identifier.SOPInstanceUID = sorted(uids) or ""
+    return identifier
 
 
 def _series(image: ImageReference) -> _Series:

@@ -1,13 +1,14 @@
 """Storage SCU: the sender for a DICOM server (PS3.4 annex B)."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ..delivery.deliver import Delivery
 from ..delivery.results import RUN_ENDED, NotSent, Planned, Sent, Suspect
-from ..delivery.sender import Finder, Inquirer, SenderFacts, ServerName
+from ..delivery.sender import SenderFacts, ServerName
 from ..dicom.types import SOPInstance
 from ..options import ConversionMode
 from ..retry import RetryBudget, RetryPolicy
@@ -20,8 +21,10 @@ from .pool import AssociationPool
 from .transport import DEFAULT_TRANSPORT, Transport
 from .types import PeerAE
 
-if TYPE_CHECKING:  # importing the listener takes long, and few runs need it
+if TYPE_CHECKING:  # importing them takes long, and few runs need them
     from .commitment_listener import CommitmentListener
+    from .inquiry import InquirySCU
+    from .query import FindSCU
 
 RESEND_POLICY = RetryPolicy(min_wait=2, max_wait=15)
 """The waits while the server is at fault; the retry budget limits the total time."""
@@ -43,7 +46,7 @@ class StorageSCU:
         policy: RetryPolicy = RESEND_POLICY,
         max_images: int = 0,
         query_peer: PeerAE | None = None,
-        sends_queries: bool = False,
+        queries: Collection[str] = (),
         has_study_associations: bool = False,
         listener: "CommitmentListener | None" = None,
     ) -> None:
@@ -60,16 +63,17 @@ class StorageSCU:
             policy: Waits while the server is at fault.
             max_images: Images after which an association is released, 0 for no limit.
             query_peer: Server for queries, over one additional association. None for `peer`.
-            sends_queries: Whether `check` includes `query_peer`.
+            queries: Methods of `inquirer` that `check` includes.
             has_study_associations: Whether each study gets an association of its own. Queries then
                 use one additional association.
             listener: Receives storage commitment reports over associations that the server opens.
         """
         self._peer = peer
         self._query_peer = query_peer
-        self._sends_queries = sends_queries
+        self._methods = queries
         self._listener = listener
         self._transport = transport
+        self._policy = policy
         self._retry_policy = replace(policy, max_time=retry_time)
         budget = RetryBudget(retry_time, policy.clock)
         self._conversion = conversion
@@ -106,20 +110,22 @@ class StorageSCU:
         return self._peer.named(self._transport.profile)
 
     def check(self) -> None:
-        """Check that the server accepts an association, and that for queries if it is needed.
+        """Check that the server accepts an association, and has the services that the run needs.
 
         Raises ServerError, whose message says what to check.
         """
-        context, timeouts = self._transport.tls_context, self._transport.timeouts
-        preflight.check(self._peer, context, policy=self._retry_policy, timeouts=timeouts)
-        if self._query_peer and self._sends_queries:
-            preflight.check(
-                self._query_peer,
-                context,
-                policy=self._retry_policy,
-                timeouts=timeouts,
-                purpose="queries",
-            )
+        check = partial(
+            preflight.check,
+            tls_context=self._transport.tls_context,
+            policy=self._retry_policy,
+            timeouts=self._transport.timeouts,
+        )
+        services = [self.inquirer(method) for method in self._methods]
+        if self._query_peer and services:
+            check(self._peer)
+            check(self._query_peer, purpose="queries", services=services)
+        else:
+            check(self._peer, services=services)
 
     def send(
         self, instance: SOPInstance, earlier: Suspect | None = None
@@ -141,7 +147,7 @@ class StorageSCU:
         wanted = [candidate_contexts(context, self._conversion)[0] for context in own]
         return self._pool.for_study(study_instance_uid, wanted)
 
-    def inquirer(self, method: str) -> Inquirer:
+    def inquirer(self, method: str) -> "InquirySCU":
         """Return the SCU of C-FIND for `find`, and that of storage commitment for `commit`."""
         if method == "find":
             return self.finder()
@@ -155,7 +161,7 @@ class StorageSCU:
             listener=self._listener,
         )
 
-    def finder(self) -> Finder:
+    def finder(self) -> "FindSCU":
         """Return the SCU of C-FIND."""
         from .query import FindSCU
 
@@ -163,6 +169,7 @@ class StorageSCU:
             self._queries,
             timeouts=self._transport.timeouts,
             shares_associations=self._shares_associations,
+            policy=self._policy,
         )
 
     @property

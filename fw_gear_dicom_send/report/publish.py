@@ -189,6 +189,8 @@ class Reports:
             log.info("%s", image_counts(*account.rows))
         if number := account.images_with(Kind.CONVERTED_AS_ASKED):
             log.info("%s converted (option conversion)", quantity(number, "image"))
+        if number := account.images_with(Kind.NOT_LOOKED_UP):
+            log.warning("%s not looked up on the server, so not skipped", quantity(number, "image"))
         if checked := account.verification:
             log.log(logging.INFO if checked.is_whole else logging.WARNING, "%s", checked.text)
         if account.skipped:

@@ -4,6 +4,7 @@ import logging
 from array import array
 from collections import OrderedDict
 from collections.abc import Iterable
+from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
 from threading import Condition, Lock
@@ -55,7 +56,7 @@ class KnownImages:
         self._in_flight: dict[str, int | None] = {}
         self._warnings: set[str] = set()
         self._changed = Condition()
-        self._series: OrderedDict[tuple[str, str], frozenset[str]] = OrderedDict()
+        self._series: OrderedDict[tuple[str, str], Future[frozenset[str]]] = OrderedDict()
         self._query_lock = Lock()
 
     def add_reports(self, reports: Iterable[Path], server: ServerKey) -> None:
@@ -143,30 +144,32 @@ class KnownImages:
     def is_on_server(self, instance: SOPInstance) -> bool:
         """Return whether a query finds an image; thread-safe.
 
-        The first image of a series triggers one query for the whole series. If a query fails, this
-        is logged once, and every later result is False.
+        The first image of a series triggers one query for the whole series. Other images of the
+        series wait for it, and have the same result if it fails. Raises QueryError.
         """
+        if not self._find:
+            return False
         series = (instance.study_instance_uid, instance.series_instance_uid)
         with self._query_lock:
-            if not (self._find and all(series)):
-                return False
-            if series not in self._series:
-                try:
-                    self._series[series] = self._find.present(*series)
-                except QueryError as exc:
-                    log.warning("Cannot check for existing images; sending all: %s", exc)
-                    self._find = None
-                    return False
+            is_first = series not in self._series
+            found = self._series.setdefault(series, Future())
             self._series.move_to_end(series)
             if len(self._series) > _MAX_SERIES:
                 self._series.popitem(last=False)
-            return instance.sop_instance_uid in self._series[series]
+        if is_first:
+            try:
+                found.set_result(self._find.present(*series))
+            except Exception as exc:
+                if isinstance(exc, QueryError):
+                    self._warn("Cannot check for existing images of a series: %s", str(exc))
+                found.set_exception(exc)
+        return instance.sop_instance_uid in found.result()
 
-    def _warn(self, message: str) -> None:
-        """Log a warning with the maximum number of images, once."""
+    def _warn(self, message: str, detail: str = "") -> None:
+        """Log a warning with a detail, or the maximum number of images, once."""
         if message not in self._warnings:
             self._warnings.add(message)
-            log.warning(message, f"{self._max_images:,}")
+            log.warning(message, detail or f"{self._max_images:,}")
 
 
 class _UIDTable:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ..config import SendConfig
 from ..delivery.results import AlreadyStored, NotSent, Planned, Sent, StoreResult, Suspect
-from ..delivery.sender import Sender
+from ..delivery.sender import QueryError, Sender
 from ..dicom.types import SOPInstance, Unreadable
 from ..exit_codes import deferred_signals
 from ..models import FileEntry
@@ -223,11 +223,21 @@ def _send_image(
     result: StoreResult | Suspect = AlreadyStored()
     try:
         # The server did not have an image that it failed to store.
-        if earlier or not resources.known.is_on_server(claimed):
-            result = resources.sender.send(claimed, earlier)
+        to_send = claimed if earlier else _looked_up(resources.known, claimed)
+        if to_send:
+            result = resources.sender.send(to_send, earlier)
     finally:
         resources.known.settle(claimed, is_sent=isinstance(result, Sent | Planned))
     return result
+
+
+def _looked_up(known: KnownImages, instance: SOPInstance) -> SOPInstance | None:
+    """Return an image to send, with a remark if its query failed; None if it is on the server."""
+    try:
+        return None if known.is_on_server(instance) else instance
+    except QueryError as exc:
+        remark = Reason(Kind.NOT_LOOKED_UP, exc.reason.text)
+        return replace(instance, remarks=(*instance.remarks, remark))
 
 
 def _reread(

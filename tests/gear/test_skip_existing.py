@@ -1,14 +1,19 @@
 """With `skip_existing` the gear sends only images that are not on the server."""
 
 from collections import Counter
+from collections.abc import Sequence
 
 import pytest
 
+from fw_gear_dicom_send.reasons import Kind
 from tests.support import wording
 from tests.support.archive_scp import ArchiveSCP
+from tests.support.matching import Found, by_list
 from tests.support.pacs import Orthanc, StoreSCP
 from tests.support.sample_files import encoded, made
 from tests.support.session_runs import SessionRuns
+
+FAILING = "1.2.3"
 
 
 @pytest.mark.parametrize("associations", [1, 4])
@@ -51,12 +56,34 @@ def test_a_second_run_sends_nothing(runs: SessionRuns, orthanc: Orthanc) -> None
     assert [one["ChangeType"] for one in changes].count("NewInstance") == 2
 
 
-def test_all_images_are_sent_to_a_server_without_queries(
-    runs: SessionRuns, storescp: StoreSCP
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_nothing_is_sent_to_a_server_without_queries(
+    runs: SessionRuns, storescp: StoreSCP, *, dry_run: bool
 ) -> None:
-    """The server receives all images, and the log says why."""
+    """The run ends before the first download, and says why."""
     runs.add_images("a.zip", range(3))
-    ended = runs.send(storescp, skip_existing=True)
-    assert ended.result.exit_code == 0
-    assert ended.outcomes == Counter(sent=3)
-    assert f"{wording.CANNOT_CHECK_EXISTING}; {wording.SENDING_ALL}: " in ended.result.log
+    ended = runs.send(storescp, skip_existing=True, dry_run=dry_run)
+    assert ended.result.exit_code == 1
+    assert ended.outcomes == Counter()
+    assert f"{wording.NOT_SUPPORTED} {wording.STUDY_ROOT}" in ended.result.log
+
+
+def test_images_of_a_failing_series_are_sent(runs: SessionRuns) -> None:
+    """All others are skipped; log, page and per-image report say which were not looked up."""
+    runs.add_images("a.zip", range(3))
+    runs.add("b.dcm", encoded(made(3, SeriesInstanceUID=FAILING)))
+    runs.add("c.dcm", encoded(made(4, SeriesInstanceUID="1.2.4")))
+
+    def match(asked: Sequence[str], stored: Sequence[str]) -> Found:
+        if server.queries[-1].SeriesInstanceUID == FAILING:
+            return (), 0xC000
+        return by_list(asked, stored)
+
+    with ArchiveSCP(matching=match) as server:
+        runs.send(server)
+        ended = runs.send(server, skip_existing=True)
+    assert ended.result.exit_code == 0, ended.result.log
+    assert ended.outcomes == Counter({"already there": 4, "sent": 1})
+    assert "1 image not looked up on the server" in ended.result.log
+    assert [row["Code"] for row in ended.instances if row["Outcome"] == "sent"] == ["not-looked-up"]
+    assert Kind.NOT_LOOKED_UP.advice.partition("'")[0] in ended.page

@@ -9,6 +9,7 @@ from threading import Event, Thread
 import pytest
 
 from fw_gear_dicom_send.delivery.results import NotSent, Sent, Suspect
+from fw_gear_dicom_send.delivery.sender import QueryError
 from fw_gear_dicom_send.dicom.types import SOPInstance
 from fw_gear_dicom_send.exit_codes import exit_code
 from fw_gear_dicom_send.models import DownloadFailure, FileEntry, ImageRecord
@@ -56,6 +57,24 @@ def test_an_existing_image_is_closed(files: Folder, tmp_path: Path) -> None:
     assert len(stored.seen) == 3
     assert all(image.dataset.source.closed for image in stored.seen)
     assert [(row.images, row.stored) for row in counts.reports()] == [(1, 1)] * 3
+
+
+class Unanswered(KnownImages):
+    """Images of a server that answers no query."""
+
+    def is_on_server(self, instance: SOPInstance) -> bool:
+        """Fail."""
+        raise QueryError(Reason(Kind.QUERY_FAILED, "no"))
+
+
+def test_an_image_that_cannot_be_looked_up_is_sent(files: Folder, tmp_path: Path) -> None:
+    """It does not count as existing, and has a remark."""
+    sender = Sender()
+    counts = FileCounts(files.entries)
+    send(Resources(CONFIG, files, tmp_path, sender, Observer(), known=Unanswered()), counts)
+    assert sorted(sender.uids) == [uid_of(1), uid_of(2), uid_of(3)]
+    assert sender.remarks == [(Reason(Kind.NOT_LOOKED_UP, "no"),)] * 3
+    assert [(row.sent, row.already_stored) for row in counts.reports()] == [(1, 0)] * 3
 
 
 def test_an_image_that_is_not_requested_is_closed(files: Folder, tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ def pools_end() -> Iterator[None]:
 
 def find_scu(server: Asked, timeouts: Timeouts = DEFAULT_TIMEOUTS) -> FindSCU:
     """Return a C-FIND SCU that uses one association."""
-    return FindSCU(query_pool(server, timeouts), timeouts=timeouts)
+    return FindSCU(query_pool(server, timeouts), timeouts=timeouts, policy=SHORT_WAITS)
 
 
 def commitment_scu(server: Asked, timeouts: Timeouts = DEFAULT_TIMEOUTS) -> CommitmentSCU:

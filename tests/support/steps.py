@@ -8,6 +8,7 @@ from fw_gear_dicom_send.delivery.results import Sent, Suspect
 from fw_gear_dicom_send.dicom.types import SOPInstance
 from fw_gear_dicom_send.models import Container, FileEntry
 from fw_gear_dicom_send.network.types import PeerAE
+from fw_gear_dicom_send.reasons import Reason
 from fw_gear_dicom_send.source import Fetcher
 from tests.support.configs import send_config
 from tests.support.results import sent
@@ -62,12 +63,14 @@ class Sender:
     def __init__(self) -> None:
         """Start without sent images."""
         self.uids: list[str] = []
+        self.remarks: list[tuple[Reason, ...]] = []
         self._lock = Lock()
 
     def send(self, instance: SOPInstance, earlier: Suspect | None = None) -> Sent:  # noqa: ARG002
         """Record an image."""
         with self._lock:
             self.uids.append(instance.sop_instance_uid)
+            self.remarks.append(instance.remarks)
         return sent()
 
     def finish(self) -> None:

@@ -11,6 +11,7 @@ from fw_gear_dicom_send.reasons import Kind, Reason
 from tests.support import wording
 from tests.support.archive_scp import ArchiveSCP
 from tests.support.matching import (
+    NOT_OF_THIS_CLASS,
     OUT_OF_RESOURCES,
     SUCCESS,
     Matching,
@@ -182,6 +183,25 @@ def test_a_server_that_aborts_on_a_list_is_queried_by_series() -> None:
         for _ in range(2):
             assert find.verify(references(1, 2, 13)) == Verification(uids(1, 2), uids(13))
     assert asked_of(server) == [3, 0, 1, 0, 1]
+
+
+@pytest.mark.parametrize("status", [None, NOT_OF_THIS_CLASS, UNABLE_TO_PROCESS])
+def test_a_failed_list_is_not_repeated(status: int | None) -> None:
+    """This holds even if the server has no image of the list."""
+
+    def match(asked: Sequence[str], stored: Sequence[str]) -> tuple[Sequence[str], int]:
+        if len(asked) < 2:
+            return by_list(asked, stored)
+        for association in () if status else server.ae.active_associations:
+            association.abort()
+        return (), status or SUCCESS
+
+    with finder(match) as (find, server):
+        for series in ("1.2.9.1", "1.2.9.2"):
+            missing = [reference(n, series) for n in (12, 13)]
+            assert find.verify(missing).absent | find.verify(missing).unknown.keys() == uids(12, 13)
+        assert find.given_up is None
+    assert asked_of(server).count(2) == 1
 
 
 def test_a_rejected_series_has_not_lost_its_images() -> None:

@@ -47,7 +47,7 @@ GOOD = [(0xFF00, found("1.2.3")), (0x0000, None)]
 def test_an_undecodable_response_fails_its_query(identifier: bytes) -> None:
     """The next query is answered over the same association."""
     bad = [(0xFF00, identifier), (0xFF00, found("1.2.4")), (0x0000, None)]
-    with FaultSCP(answering(bad, GOOD)) as server:
+    with FaultSCP(answering(bad, bad, bad, GOOD)) as server:
         find = find_scu(peer_of(server), LONG_TIMEOUTS)
         with pytest.raises(QueryError, match="answer to a C-FIND cannot be decoded"):
             find.present(STUDY, SERIES)
