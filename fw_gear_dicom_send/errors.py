@@ -5,7 +5,7 @@
     ├── UsageError         a command line is invalid
     ├── NothingToSendError no file was selected
     ├── SiteError          a request to the Flywheel site failed
-    ├── ServerError        the DICOM server accepts no association
+    ├── ServerError        the DICOM server accepts no association, or lacks a needed service
     ├── WorkFolderError    the work folder cannot be written to
     └── CancelledError     a signal ended the run
 
@@ -91,7 +91,7 @@ class SiteError(DicomSendError):
 
 
 class ServerError(DicomSendError):
-    """The DICOM server accepts no association before the run."""
+    """Before the run, the DICOM server accepts no association or lacks a needed service."""
 
     exit_code = ExitCode.SERVER
 

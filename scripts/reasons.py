@@ -17,8 +17,8 @@ may change. An ellipsis stands for a detail, such as a status, a size or a serve
 
 The code is the reason why an image was not sent. Other images have these codes:
 
-- sent images: empty, `converted`, `converted-as-asked`, `existing-object`, `frames-padded`,
-  `lossy-compression`, `not-compressed`, `pixel-data-encoding`, `pixel-data-missing`, `repaired` or
+- sent images: empty, `converted`, `converted-as-asked`, `frames-padded`, `lossy-compression`,
+  `not-compressed`, `not-looked-up`, `pixel-data-encoding`, `pixel-data-missing`, `repaired` or
   `stored-with-warning`;
 - images that were not sent again: `already-stored` or `sent-earlier`.
 

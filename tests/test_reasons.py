@@ -202,6 +202,7 @@ CODES = {
     "NO_COMMITMENT_REPORT": "commitment-not-reported",
     "NOT_COMMITTED": "commitment-not-named",
     "NOT_QUERYABLE": "not-queryable",
+    "NOT_LOOKED_UP": "not-looked-up",
     "NOT_VERIFIED": "not-verified",
     "NOT_REACHED": "not-reached",
     "INTERRUPTED": "interrupted",

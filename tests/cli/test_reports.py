@@ -6,11 +6,13 @@ import os
 import re
 import shutil
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
 from tests.support import wording
+from tests.support.archive_scp import ArchiveSCP
 from tests.support.certificates import HOST
 from tests.support.html_reading import parsed
 from tests.support.pacs import Orthanc, PythonSCP, StoreSCP, free_port
@@ -114,11 +116,12 @@ def test_json_shows_the_number_of_verified_images(
     """With --verify the JSON has numbers and the reason for unverified images, otherwise null."""
     summary = {}
     for name, server, options in (
-        ("not asked", storescp, []),
-        ("not offered", storescp, ["--verify", "find"]),
-        ("verified", orthanc, ["--verify", "find"]),
+        ("not asked", nullcontext(storescp), []),
+        ("failed", ArchiveSCP(find_status=0xC000), ["--verify", "find"]),
+        ("verified", nullcontext(orthanc), ["--verify", "find"]),
     ):
-        result = send(series, "--json", "--no-report", *options, *to(server), cwd=tmp_path)
+        with server as one:
+            result = send(series, "--json", "--no-report", *options, *to(one), cwd=tmp_path)
         (file,) = json.loads(result.stdout)["files"]
         known = json.loads(result.stdout)
         assert (known["sent"], known["complete"]) == (4, True)
@@ -130,13 +133,13 @@ def test_json_shows_the_number_of_verified_images(
         )
 
     cause = {
-        "text": f"{wording.NOT_SUPPORTED} {wording.STUDY_ROOT}",
-        "code": "verification-not-offered",
+        "text": f"{wording.FIND_FAILED} 0xC000 Unable to Process",
+        "code": "query-failed",
         "images": 4,
     }
     assert summary == {
         "not asked": (0, None, None, None),
-        "not offered": (4, 0, 0, {"absent": 0, "causes": [cause]}),
+        "failed": (4, 0, 0, {"absent": 0, "causes": [cause]}),
         "verified": (0, 4, 4, {"absent": 0, "causes": []}),
     }
 

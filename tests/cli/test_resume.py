@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.support import wording
+from tests.support.archive_scp import ArchiveSCP
 from tests.support.command import CommandResult
 from tests.support.pacs import CStore, PythonSCP, StoreSCP
 from tests.support.sample_files import encoded, made, uid_of
@@ -182,11 +183,12 @@ def test_the_report_of_a_dry_run_does_not_count(runs: Runs, storescp: StoreSCP) 
     assert (planned["already_there"], planned["would_be_sent"]) == (1, 4)
 
 
-def test_skipped_images_are_verified(runs: Runs, storescp: StoreSCP) -> None:
+def test_skipped_images_are_verified(runs: Runs) -> None:
     """An earlier successful send does not prove that the server still has the image."""
-    runs.send(storescp)
+    with ArchiveSCP(find_status=0xC000) as server:
+        runs.send(server)
 
-    result = runs.resume(storescp, "--verify", "find")
+        result = runs.resume(server, "--verify", "find")
 
     assert json.loads(result.stdout)["not_verified"]["causes"][0]["images"] == 5
     assert result.exit_code == 4

@@ -9,6 +9,7 @@ import jsonschema
 import pytest
 
 from tests.support import command, wording
+from tests.support.archive_scp import ArchiveSCP
 from tests.support.certificates import HOST
 from tests.support.fault_scp import FaultSCP, Peer, serve
 from tests.support.pacs import PythonSCP, StoreSCP
@@ -105,9 +106,23 @@ def test_a_server_lost_during_the_run(folder: Path, tmp_path: Path) -> None:
     assert "The server does not know dicom-send." in page
 
 
-def test_images_that_are_not_verified(folder: Path, storescp: StoreSCP, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "options", [["--verify", "find"], ["--verify", "commit"], ["--skip-existing"]]
+)
+def test_a_server_without_a_needed_service(
+    folder: Path, storescp: StoreSCP, tmp_path: Path, options: list[str]
+) -> None:
+    """The exit code is 3, and nothing is sent."""
+    result = send(folder, "--json", *options, *to(storescp), cwd=tmp_path)
+    summary = checked(result.stdout)
+    assert (result.exit_code, summary["exit_code"], summary["sent"]) == (3, 3, 0)
+    assert wording.NOT_SUPPORTED in summary["error"]
+
+
+def test_images_that_are_not_verified(folder: Path, tmp_path: Path) -> None:
     """The exit code is 4 if verification is the only failure."""
-    result = send(folder, "--json", "--verify", "find", *to(storescp), cwd=tmp_path)
+    with ArchiveSCP(find_status=0xC000) as server:
+        result = send(folder, "--json", "--verify", "find", *to(server), cwd=tmp_path)
     summary = checked(result.stdout)
     assert (result.exit_code, summary["exit_code"]) == (4, 4)
     assert (summary["sent"], summary["verified"]) == (3, 0)

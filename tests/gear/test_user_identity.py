@@ -15,6 +15,7 @@ from tests.support.send_command import send, tls_inputs, tls_options, to
 
 pytestmark = pytest.mark.slow
 
+FIND = "1.2.840.10008.5.1.4.1.2.2.1"
 IDENTITY = {"username": "alice-of-the-gear", "password": "hunter2-of-the-gear"}
 
 
@@ -33,7 +34,9 @@ def scp(seen: list[bytes]) -> PythonSCP:
         seen.append(event.secondary_field)  # type: ignore[attr-defined]
         return event.secondary_field == IDENTITY["password"].encode(), None  # type: ignore[attr-defined]
 
-    return PythonSCP(handlers=[(evt.EVT_USER_ID, check)])
+    server = PythonSCP(handlers=[(evt.EVT_USER_ID, check)])
+    server.ae.add_supported_context(FIND)
+    return server
 
 
 def assert_not_shown(*texts: str) -> None:

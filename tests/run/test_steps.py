@@ -62,7 +62,7 @@ def test_an_existing_image_is_closed(files: Folder, tmp_path: Path) -> None:
 class Unanswered(KnownImages):
     """Images of a server that answers no query."""
 
-    def is_on_server(self, instance: SOPInstance) -> bool:
+    def is_on_server(self, instance: SOPInstance) -> bool:  # noqa: ARG002
         """Fail."""
         raise QueryError(Reason(Kind.QUERY_FAILED, "no"))
 
