@@ -176,23 +176,22 @@ class FindSCU(InquirySCU):
         series = study_instance_uid, series_instance_uid
         if not all(map(_UID.fullmatch, series)):
             raise QueryError(Reason(Kind.NOT_QUERYABLE))
+        if self._given_up:
+            raise QueryError(self._given_up)
         try:
-            found = retry(
+            return retry(
                 self._policy,
                 lambda: self._present(series),
                 on=QueryError,
-                is_temporary=lambda exc: not self._given_up and exc.reason.kind in _TEMPORARY,
+                is_temporary=lambda exc: exc.reason.kind in _TEMPORARY,
             )
         except QueryError as exc:
             with self._lock:
                 self._note_failure(exc.reason)
             raise
-        return found
 
     def _present(self, series: _Series) -> frozenset[str]:
         with self._lock:
-            if self._given_up:
-                raise QueryError(self._given_up)
             try:
                 answer = self._find(series)
             except AssociationError as exc:

@@ -2,10 +2,15 @@
 
 from collections.abc import Iterator
 
+import pytest
 from pynetdicom import evt
 
 from fw_gear_dicom_send.delivery.results import ImageReference
+from fw_gear_dicom_send.delivery.sender import QueryError
+from fw_gear_dicom_send.network.timeouts import Timeouts
+from fw_gear_dicom_send.reasons import Kind
 from tests.support import wording
+from tests.support.fault_scp import FaultSCP, Peer
 from tests.support.pacs import PythonSCP
 from tests.support.peers import peer_of
 from tests.support.querying import find_scu
@@ -76,6 +81,21 @@ def test_failures_with_a_success_in_between_do_not_end_the_queries() -> None:
         for _ in range(3):
             assert find.verify(references(1, 2, 3)).verified == uids(3)
     assert len(server.asked) == 9
+
+
+def test_an_unanswered_query_for_a_series_is_not_retried() -> None:
+    """Each try would take the whole timeout."""
+
+    def script(peer: Peer) -> None:
+        peer.accept()
+        peer.read_query()
+        peer.read_to_end()
+
+    with FaultSCP(script) as server:
+        with pytest.raises(QueryError) as caught:
+            find_scu(peer_of(server), Timeouts(find=0.2)).present(STUDY, "1.2.1")
+        assert server.connections == 1
+    assert caught.value.reason.kind is Kind.NO_ANSWER
 
 
 def test_images_on_a_lost_server_are_unknown() -> None:

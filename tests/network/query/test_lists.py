@@ -185,6 +185,19 @@ def test_a_server_that_aborts_on_a_list_is_queried_by_series() -> None:
     assert asked_of(server) == [3, 0, 1, 0, 1]
 
 
+def test_a_server_that_takes_lists_may_be_out_of_resources() -> None:
+    """Later images are still queried by lists."""
+
+    def match(asked: Sequence[str], stored: Sequence[str]) -> tuple[Sequence[str], int]:
+        is_busy = len(server.queries) == 2
+        return ((), OUT_OF_RESOURCES) if is_busy else by_list(asked, stored)
+
+    with finder(match) as (find, server):
+        for numbers in ((0, 1), (2, 3), (4, 5)):
+            assert find.verify(references(*numbers)) == Verification(uids(*numbers))
+    assert asked_of(server) == [2, 2, 1, 1, 2]
+
+
 @pytest.mark.parametrize("status", [None, NOT_OF_THIS_CLASS, UNABLE_TO_PROCESS])
 def test_a_failed_list_is_not_repeated(status: int | None) -> None:
     """This holds even if the server has no image of the list."""
