@@ -136,9 +136,11 @@ class Kind(Enum):
     # Images
     NOT_ACCEPTED = "not-accepted"
     OUT_OF_RESOURCES = "out-of-resources"
+    REFUSED_ALONE = "refused-alone"
     REFUSED = "refused"
     WARNING = "stored-with-warning"
     ALREADY_STORED = "already-stored"
+    ANSWER_LOST = "answer-lost"
     SENT_EARLIER = "sent-earlier"
     CONVERTED = "converted"
     CONVERTED_AS_ASKED = "converted-as-asked"

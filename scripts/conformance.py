@@ -13,6 +13,8 @@ from pynetdicom import (
 from pynetdicom.status import STORAGE_SERVICE_CLASS_STATUS, code_to_category
 
 import fw_gear_dicom_send
+from fw_gear_dicom_send.delivery.deliver import MAX_SECOND_TRIES
+from fw_gear_dicom_send.delivery.results import Resending
 from fw_gear_dicom_send.dicom.transcode.converter import SOURCES
 from fw_gear_dicom_send.dicom.uids import name_of
 from fw_gear_dicom_send.network import (
@@ -25,11 +27,19 @@ from fw_gear_dicom_send.network import (
 )
 from fw_gear_dicom_send.network.contexts import FALLBACK_SYNTAXES, MAX_CONTEXTS
 from fw_gear_dicom_send.network.rejections import NO_REASON, REJECTED
-from fw_gear_dicom_send.network.statuses import meaning_of
+from fw_gear_dicom_send.network.statuses import is_stored, resending_of
 from fw_gear_dicom_send.network.timeouts import DEFAULT_TIMEOUTS
 from fw_gear_dicom_send.network.tls import PROFILES
 from fw_gear_dicom_send.options import MAX_ASSOCIATIONS
 from fw_gear_dicom_send.run.verify import MAX_UNVERIFIED, MAX_UNVERIFIED_IN_FILE
+
+RESENDING = {
+    Resending.NEVER: "names it in the report",
+    Resending.ONCE: f"resends it once at the end, alone, if the server stored other images; "
+    f"{MAX_SECOND_TRIES} such images at most",
+    Resending.WHILE_NOTHING_IS_STORED: "resends it at the end, alone; while the server stores no "
+    "image, for `send_retry_time`",
+}
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 TEMPLATE = Path(__file__).with_name("conformance.md")
@@ -119,14 +129,11 @@ def statuses() -> Iterator[tuple[str, ...]]:
 
 def treatment(code: int) -> tuple[str, str]:
     """Return the result of a status for the image, and the gear's reaction."""
-    meaning = meaning_of(code, may_be_stored=False)
-    if meaning.is_temporary:
-        return "not stored", "resends it later"
-    if meaning.sent:
+    if is_stored(code, may_be_stored=False):
         return "stored", "logs the status" if code else "-"
-    if meaning_of(code, may_be_stored=True).sent:
+    if is_stored(code, may_be_stored=True):
         return "not stored", "names it in the report; after a lost response, counts it as stored"
-    return "not stored", "names it in the report"
+    return "not stored", RESENDING[resending_of(code)]
 
 
 def rejections() -> Iterator[tuple[str, ...]]:

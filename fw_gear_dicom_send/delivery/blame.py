@@ -56,7 +56,7 @@ class Trouble:
 
     @property
     def accepted_at(self) -> float:
-        """Time of the latest accepted or permanently rejected image, -inf if there is none."""
+        """Time of the latest accepted image, -inf if there is none."""
         return self._accepted_at
 
     @property
@@ -73,16 +73,16 @@ class Trouble:
         """Record whether an image that was resent immediately got an answer."""
         self._is_resending_useful = is_useful
 
-    def note_success(self) -> None:
-        """Record that the server accepted or permanently rejected an image."""
+    def note_answer(self, *, is_accepted: bool) -> None:
+        """Record that the server accepted an image, or rejected it for a reason in the image."""
         self._budget.restore()
-        if not (self._failures or self._unanswered):
+        if is_accepted:
             self._accepted_at = self._waits.clock.now()
+        if not (self._failures or self._unanswered):
             return
         with self._lock:
             if self._retry:
                 log.info("The server accepts images again")
-            self._accepted_at = self._waits.clock.now()
             self._failures = self._unanswered = self._remaining = 0
             self._retry = None
 

@@ -14,10 +14,12 @@ from ..reasons import Kind, Reason
 from ..retry import Retry, RetryBudget, RetryPolicy
 from .blame import DEFAULT_BLAME, Trouble, given_up
 from .first_images import FirstImages
-from .results import RUN_ENDED, NotSent, Planned, Sent, Suspect, Transfer
+from .results import RUN_ENDED, NotSent, Planned, Resending, Sent, Suspect, Transfer
 
 log = logging.getLogger(__name__)
 
+MAX_SECOND_TRIES = 100
+"""Maximum number of images with `Resending.ONCE` that are resent."""
 MAX_LOSSES_LOGGED = 10
 """Maximum number of lost connections with a line in the log each."""
 MAX_LOSS_TIMES = 1_000
@@ -29,20 +31,21 @@ class History:
     """The earlier tries to send an image, and whether one may have stored it without an answer.
 
     `is_slow` means that the server did not answer the latest try in time. It gets twice the time
-    for the next one.
+    for the next one, but `answer_timeout` seconds at most.
     """
 
     tries: int
     may_be_stored: bool
     is_slow: bool = False
+    answer_timeout: float = inf
 
 
 @dataclass(frozen=True)
 class Judged:
-    """A try that has a result, which is final unless it `is_temporary`."""
+    """A try that has a result, and when to resend the image after it."""
 
     result: Sent | Planned | NotSent
-    is_temporary: bool = False
+    resending: Resending = Resending.NEVER
 
 
 @dataclass(frozen=True)
@@ -121,6 +124,7 @@ class Delivery:
         self._trouble = Trouble(budget, policy, DEFAULT_BLAME, number)
         self._first_images = FirstImages()
         self._turn = Lock()
+        self._second_tries = count(1)
         self._losses = count(1)
         self._retry_numbers = count(1)
         self.retries = 0
@@ -137,8 +141,12 @@ class Delivery:
 
     @property
     def accepted_at(self) -> float:
-        """Time of the latest accepted or permanently rejected image, -inf if there is none."""
+        """Time of the latest accepted image, -inf if there is none."""
         return self._trouble.accepted_at
+
+    def now(self) -> float:
+        """Return the time on the policy's clock."""
+        return self._policy.clock.now()
 
     @property
     def is_at_fault(self) -> bool:
@@ -151,7 +159,7 @@ class Delivery:
 
     def wait_until(self, moment: float) -> None:
         """Wait until `moment` on the policy's clock, or until the run gives up the server."""
-        if (seconds := moment - self._policy.clock.now()) > 0:
+        if (seconds := moment - self.now()) > 0:
             log.debug("The next image to retry is sent in %.1f s", seconds)
             self._connections.wait(seconds)
 
@@ -164,8 +172,10 @@ class Delivery:
 
         An image that is lost with its connection is resent immediately, on a new connection that
         has given a sign of life. This is skipped if it did not help the last time, or if the loss
-        took long. An image that is still lost, or that the server has no resources for, is a
-        Suspect, which the caller may resend.
+        took long. It is also skipped if the whole image reached the server: some archives delete
+        or truncate an image that arrives twice in a row, or twice at once (dcm4chee-arc-light
+        issue 4754, dcm4che issues 1103 and 1112). An image that is still lost, or that the server
+        may store later, is a Suspect, which the caller may resend. It is then sent once.
 
         The server is at fault if it accepts no connection, or if many images fail in a row. Then
         this waits for the server until the retry time is over, and gives up.
@@ -185,9 +195,10 @@ class Delivery:
         silence: Reason | None = None
         self._hold_back()
         # While the server is at fault, the next try belongs to another image.
-        may_resend = not trouble.is_server_at_fault
+        may_resend = not (earlier or trouble.is_server_at_fault)
+        answer_timeout = earlier.answer_timeout if earlier else inf
         while True:
-            history = History(tries, may_be_stored, is_slow)
+            history = History(tries, may_be_stored, is_slow, answer_timeout)
             result = self._attempts.attempt(instance, history, lost_at)
             if isinstance(result, Closed):
                 # The report must show that an image without an answer may be stored.
@@ -196,8 +207,6 @@ class Delivery:
             if tries > 1:
                 self.retries = next(self._retry_numbers)
             if isinstance(result, Judged):
-                if not result.is_temporary and _is_answered(result.result):
-                    trouble.note_success()
                 break
             lost_at = clock.now()
             may_be_stored = may_be_stored or result.may_be_stored
@@ -209,24 +218,39 @@ class Delivery:
                 break
             self._log_loss(result.reason)
             was_away = self._await_server(instance, lost_at)
-            was_resent = was_away or self._may_resend_now(result, is_retry=bool(earlier))
+            if result.may_be_stored and not self._connections.closed_reason:
+                break
+            was_resent = was_away or self._may_resend_now(result)
             if not was_resent:
                 break
         if was_resent:
             trouble.note_resend(is_useful=isinstance(result, Judged))
         sent = _with_tries(result, tries)
-        if not isinstance(sent, NotSent) or (
-            isinstance(result, Judged) and not result.is_temporary
-        ):
+        resending = self._resending(result, is_retry=bool(earlier))
+        if resending is not Resending.WHILE_NOTHING_IS_STORED and _is_answered(sent):
+            trouble.note_answer(is_accepted=not isinstance(sent, NotSent))
+        if resending is Resending.NEVER or not isinstance(sent, NotSent):
             return sent
         is_known = bool(earlier and trouble.accepted_at > -inf)
-        if blame := trouble.note_failure(sent.reason, is_counted=not is_known):
+        if resending is Resending.WHILE_NOTHING_IS_STORED and (
+            blame := trouble.note_failure(sent.reason, is_counted=not is_known)
+        ):
             self._connections.give_up(blame)
-        return Suspect(sent, clock.now(), may_be_stored)
+        return Suspect(sent, clock.now(), may_be_stored, resending)
 
-    def _may_resend_now(self, loss: Lost, *, is_retry: bool) -> bool:
+    def _resending(self, result: Judged | Lost, *, is_retry: bool) -> Resending:
+        """Return when to resend an image after its last try."""
+        if isinstance(result, Lost):
+            return Resending.WHILE_NOTHING_IS_STORED
+        if result.resending is Resending.ONCE and (
+            is_retry or next(self._second_tries) > MAX_SECOND_TRIES
+        ):
+            return Resending.NEVER
+        return result.resending
+
+    def _may_resend_now(self, loss: Lost) -> bool:
         """Return whether an image may be resent at once, although the server was never away."""
-        is_useful = is_retry or self._trouble.is_resending_useful
+        is_useful = self._trouble.is_resending_useful
         is_quick = loss.seconds <= self._trouble.policy.max_quick_loss
         return is_useful and is_quick and loss.reason.kind is not Kind.NO_ANSWER
 

@@ -2,12 +2,26 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from enum import Enum, auto
+from math import inf
 from typing import ClassVar
 
 from ..reasons import Kind, Reason
 
 RUN_ENDED = Reason(Kind.NOT_REACHED)
 """Reason why an image is not sent after the end of the run."""
+
+
+class Resending(Enum):
+    """When to resend an image that the server did not store.
+
+    With `ONCE`, the image gets a second try at the end of the run, if the server stored others.
+    `WHILE_NOTHING_IS_STORED` adds that until then, the server is at fault and not the image.
+    """
+
+    NEVER = auto()
+    ONCE = auto()
+    WHILE_NOTHING_IS_STORED = auto()
 
 
 @dataclass(frozen=True)
@@ -71,12 +85,15 @@ class Suspect:
     """An image that was not sent. Either the image or the server is at fault.
 
     `failure` is the result if the image is not resent. `failed_at` is a time on the clock of the
-    retry policy. `may_be_stored` means that an answer was lost.
+    retry policy. `may_be_stored` means that an answer was lost. The next try waits for an answer
+    for `answer_timeout` seconds at most.
     """
 
     failure: NotSent
     failed_at: float
     may_be_stored: bool
+    resending: Resending = Resending.WHILE_NOTHING_IS_STORED
+    answer_timeout: float = inf
 
     @property
     def stopped(self) -> NotSent:

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from math import inf
 from typing import Protocol
 
 from ..dicom.types import SOPInstance
@@ -95,7 +96,10 @@ class Health(Protocol):
 
     @property
     def accepted_at(self) -> float:
-        """Time of the latest accepted or permanently rejected image, -inf if there is none."""
+        """Time of the latest accepted image, -inf if there is none."""
+
+    def now(self) -> float:
+        """Return the time on the policy's clock."""
 
     def blame(self) -> None:
         """Treat the server as at fault until it accepts an image."""
@@ -142,8 +146,11 @@ class Sender(Protocol):
     def inquirer(self, method: str) -> Inquirer:
         """Return an inquirer for a value of the option `verify`."""
 
-    def finder(self) -> Finder:
-        """Return an inquirer that can list the images of a series."""
+    def finder(self, timeout: float = inf) -> Finder:
+        """Return an inquirer that can list the images of a series.
+
+        It waits for an answer for `timeout` seconds at most.
+        """
 
     def facts(self) -> SenderFacts:
         """Return the current facts. Progress asks for them several times a second."""

@@ -153,6 +153,7 @@ class StoreAttempts:
                 Planned(Transfer(transfer_syntax_uid=syntax, size=size), instance.remarks)
             )
         timeout = self._response_timeout * (2 if history.is_slow else 1)
+        timeout = min(timeout, history.answer_timeout)
         begun = perf_counter()
         try:
             response = assoc.send_c_store(instance, context, timeout)

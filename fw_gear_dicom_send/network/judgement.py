@@ -3,12 +3,12 @@
 from collections.abc import Callable
 
 from ..delivery.deliver import Judged
-from ..delivery.results import Answer, NotSent, Sent, Transfer
+from ..delivery.results import Answer, NotSent, Resending, Sent, Transfer
 from ..dicom.privacy import Identity
 from ..reasons import Kind, Reason
 from ..text import printable
 from .dimse import MAX_ERROR_COMMENT, StoreResponse
-from .statuses import describe, is_warning, meaning_of
+from .statuses import describe, is_stored, is_warning, resending_of
 
 _SUCCESS = Judged(Sent(Transfer(Answer(0, describe(0), is_success=True))))
 
@@ -23,9 +23,9 @@ def judge(
     status = response.status
     if not status:
         return _SUCCESS
-    meaning = meaning_of(status, may_be_stored=may_be_stored)
+    has_image = is_stored(status, may_be_stored=may_be_stored)
     answer = Answer(status, describe(status))
-    if meaning.sent and not is_warning(status):
+    if has_image and not is_warning(status):
         return Judged(Sent(Transfer(answer)))
     detail = answer.text
     if response.offending_elements:
@@ -38,7 +38,9 @@ def judge(
         detail += f", error comment {comment}"
     transfer = Transfer(Answer(status, answer.text, comment))
     code = f"0x{status:04X}"
-    if meaning.sent:
+    if has_image:
         return Judged(Sent(transfer, (Reason(Kind.WARNING, detail, code),)))
-    kind = Kind.OUT_OF_RESOURCES if meaning.is_temporary else Kind.REFUSED
-    return Judged(NotSent(Reason(kind, detail, code), transfer), meaning.is_temporary)
+    resending = resending_of(status)
+    is_out = resending is Resending.WHILE_NOTHING_IS_STORED
+    kind = Kind.OUT_OF_RESOURCES if is_out else Kind.REFUSED
+    return Judged(NotSent(Reason(kind, detail, code), transfer), resending)

@@ -1,8 +1,8 @@
 """Meanings of the statuses of DIMSE responses (PS3.4 B.2.3, PS3.7 annex C)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+from ..delivery.results import Resending
 from ..imports import IMPORTING
 
 SUCCESS, WARNING, FAILURE, CANCEL, PENDING = "Success", "Warning", "Failure", "Cancel", "Pending"
@@ -11,7 +11,6 @@ UNKNOWN = "Unknown"
 _Table = Mapping[int, tuple[str, str]]
 
 _DUPLICATE_SOP_INSTANCE = 0x0111
-_RESOURCE_LIMITATION = 0x0213
 _WARNINGS, _WARNING_CLASS = (0x0001, 0x0107, 0x0116), 0xB
 _FAILURES = frozenset(
     (
@@ -21,15 +20,16 @@ _FAILURES = frozenset(
 )
 _FAILURE_CLASSES = (0xA, 0xC)
 _PENDING, _CANCEL = (0xFF00, 0xFF01), 0xFE00
-_OUT_OF_RESOURCES = range(0xA700, 0xA800)
+_RESENDING = {
+    range(0x0110, 0x0111): Resending.ONCE,  # processing failure
+    range(0x0213, 0x0214): Resending.WHILE_NOTHING_IS_STORED,  # resource limitation
+    range(0xA700, 0xA701): Resending.WHILE_NOTHING_IS_STORED,  # out of resources
+    range(0xC000, 0xD000): Resending.ONCE,  # cannot understand
+}
+"""When to resend an image after a status, and never after any other.
 
-
-@dataclass(frozen=True)
-class StatusMeaning:
-    """The meaning of a status for an image: whether it is stored, and whether a retry may help."""
-
-    sent: bool
-    is_temporary: bool = False
+dcm4chee-arc-light refuses for good with A770 to A77B. 0110 and Cxxx may come from a race of images.
+"""
 
 
 def category_of(status: int) -> str:
@@ -45,16 +45,20 @@ def category_of(status: int) -> str:
     return FAILURE if status in _FAILURES or status >> 12 in _FAILURE_CLASSES else UNKNOWN
 
 
-def meaning_of(status: int, *, may_be_stored: bool) -> StatusMeaning:
-    """Return the meaning of a C-STORE status for its image.
+def is_stored(status: int, *, may_be_stored: bool) -> bool:
+    """Return whether a C-STORE status means that the server has the image.
 
     A duplicate (0111) was stored by an earlier request if this `may_be_stored`: the request was
     written completely, but its answer was lost. Otherwise it may be another object.
     """
-    if may_be_stored and status == _DUPLICATE_SOP_INSTANCE:
-        return StatusMeaning(sent=True)
-    is_temporary = status in _OUT_OF_RESOURCES or status == _RESOURCE_LIMITATION
-    return StatusMeaning(category_of(status) in (SUCCESS, WARNING), is_temporary)
+    if status == _DUPLICATE_SOP_INSTANCE:
+        return may_be_stored
+    return category_of(status) in (SUCCESS, WARNING)
+
+
+def resending_of(status: int) -> Resending:
+    """Return when to resend an image after a C-STORE status."""
+    return next((rule for codes, rule in _RESENDING.items() if status in codes), Resending.NEVER)
 
 
 def is_warning(status: int) -> bool:

@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import partial
+from math import inf
 from typing import TYPE_CHECKING
 
 from ..delivery.deliver import Delivery
@@ -161,13 +162,14 @@ class StorageSCU:
             listener=self._listener,
         )
 
-    def finder(self) -> "FindSCU":
+    def finder(self, timeout: float = inf) -> "FindSCU":
         """Return the SCU of C-FIND."""
         from .query import FindSCU
 
+        timeouts = self._transport.timeouts
         return FindSCU(
             self._queries,
-            timeouts=self._transport.timeouts,
+            timeouts=replace(timeouts, find=min(timeouts.find, timeout)),
             shares_associations=self._shares_associations,
             policy=self._policy,
         )

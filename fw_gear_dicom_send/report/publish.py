@@ -27,7 +27,7 @@ from .image_notes import ImageNotes, missing_text
 from .images_csv import ImagesCSV
 from .modality_counts import ModalityCounts
 from .output import write_whole
-from .reason_groups import ImageExamples
+from .reason_groups import ImageExamples, common_refusal
 from .throughput import Throughput
 from .verification import Verifications
 from .wording import image_counts, skipped_files
@@ -178,9 +178,10 @@ class Reports:
             self.images.close()
 
     def _log(self, account: Account) -> None:
-        """Log the results, the reason why the run ended early first."""
-        if account.has_started and account.cause:
-            log.error("%s", account.cause)
+        """Log the results, the reason why the run ended early or sent nothing first."""
+        cause = account.cause or common_refusal(account.rows)
+        if account.has_started and cause:
+            log.error("%s", cause)
         for left_out in account.without_image:
             log.info("%s", left_out.text)
         for line in files_csv.render_remarks(account.rows):

@@ -57,6 +57,17 @@ def failures(reports: Iterable[FileReport]) -> list[ReasonGroup]:
     )
 
 
+def common_refusal(reports: Iterable[FileReport]) -> str:
+    """Return a sentence if the server refused all images with the same final status, else ""."""
+    rows = list(reports)
+    images = sum(row.images for row in rows)
+    for group in failures(rows):
+        if group.cause.kind is Kind.REFUSED and group.images == images > 1:
+            text = max(group.texts, key=lambda text: group.texts[text])
+            return f"The server refused all {images:,} images: {text}"
+    return ""
+
+
 def notes(reports: Iterable[FileReport]) -> list[ReasonGroup]:
     """Group all other remarks: warnings, conversions, repairs, replaced files."""
     return _group(

@@ -37,6 +37,8 @@ def _sections(account: Account) -> Iterator[Section]:
     wrong: Parts = (_causes(failures, account),) if failures else ()
     if not failures and account.is_verified:
         wrong = ("Nothing went wrong.",)
+    if refusal := reason_groups.common_refusal(account.rows):
+        wrong = (f"{refusal}.", *wrong)
     yield Section("What went wrong", (*_verified(account), *wrong))
     about = missing_text(account.missing_identifiers), content_text(account.other_content)
     changes: Parts = (_causes(notes, account, is_labelled=True),) if notes else ()

@@ -8,10 +8,10 @@ from itertools import chain
 from math import inf
 from threading import Lock
 
-from ..delivery.results import StoreResult, Suspect
+from ..delivery.results import Resending, StoreResult, Suspect
 from ..delivery.sender import Health
 from ..dicom.types import EncodedDataset, SOPInstance
-from ..reasons import Kind
+from ..reasons import Kind, Reason
 from ..text import quantity
 from .image import Image, Key
 
@@ -30,16 +30,18 @@ class QuarantinePolicy:
     files again.
 
     The first retry starts `wait` seconds after the failure. An image with fewer than three
-    attempts gets a second retry, `second_wait` seconds later. If the server accepted no other
-    image in the meantime, the wait is `long_wait` seconds.
+    attempts gets a second retry, `second_wait` seconds later. A query for an image whose answer was
+    lost takes `query_timeout` seconds at most. If the server accepted other images, each image
+    waits for all of these and for answers for `budget` seconds at most.
     """
 
     max_images: int = 10_000
     max_image_bytes: int = 1 << 20
     max_bytes: int = 32 << 20
     wait: float = 5.0
-    second_wait: float = 15.0
-    long_wait: float = 35.0
+    second_wait: float = 8.0
+    query_timeout: float = 3.0
+    budget: float = 20.0
 
 
 DEFAULT_QUARANTINE = QuarantinePolicy()
@@ -47,18 +49,23 @@ DEFAULT_QUARANTINE = QuarantinePolicy()
 
 @dataclass(frozen=True)
 class Quarantined:
-    """An image in quarantine since time `since`; `is_in_memory` means that it is in memory."""
+    """An image in quarantine since time `since`; `is_in_memory` means that it is in memory.
+
+    `remaining` is the rest of its time for retries, in seconds.
+    """
 
     image: Image
     suspect: Suspect
     since: float
     is_in_memory: bool
+    remaining: float = inf
 
-    @property
-    def gets_second_round(self) -> bool:
-        """Whether to retry it once more. After a timeout that would take too long."""
+    def gets_second_round(self, policy: QuarantinePolicy) -> bool:
+        """Return whether to retry it once more. After a timeout that would take too long."""
         failure = self.suspect.failure
-        return failure.transfer.tries < _MAX_TRIES and failure.reason.kind is not Kind.NO_ANSWER
+        has_time = self.remaining > policy.second_wait + policy.query_timeout
+        is_answered = failure.reason.kind is not Kind.NO_ANSWER
+        return has_time and is_answered and failure.transfer.tries < _MAX_TRIES
 
     def is_of(self, image: Image) -> bool:
         """Return whether an image from a second reading has the same UID."""
@@ -129,27 +136,44 @@ class Quarantine:
         """Retry all images and yield their results; an image that still fails stays a `Suspect`.
 
         While the server accepts no image at all, the server is at fault. All images are retried
-        until it accepts one or the run gives up. Then each image is retried alone.
+        until it accepts one or the run gives up, except for those that are resent only once. Then
+        each image is retried alone.
         """
-        waiting, policy, health = self.images, self._policy, self._health
-        log.info("Resending %s that the server failed to store", quantity(len(waiting), "image"))
+        images, policy, health = self.images, self._policy, self._health
+        log.info("Resending %s that the server failed to store", quantity(len(images), "image"))
+        once = [one for one in images if one.suspect.resending is Resending.ONCE]
+        waiting = [one for one in images if one.suspect.resending is not Resending.ONCE]
         while (
             waiting and not health.given_up and (health.is_at_fault or health.accepted_at == -inf)
         ):
             health.blame()
             before = [image.suspect for image in waiting]
-            waiting = yield from self._round(waiting, lambda _: 0, resend, reread)
+            waiting = yield from self._round(waiting, self._pause, resend, reread)
             if [image.suspect for image in waiting] == before:
                 break  # no image was found in its file again
+        failed = once
+        if health.accepted_at > -inf:
+            waiting = [replace(image, remaining=policy.budget) for image in waiting + once]
+            failed = []
         waiting = yield from self._round(waiting, lambda _: policy.wait, resend, reread)
-        failed = [image for image in waiting if not image.gets_second_round]
-        waiting = [image for image in waiting if image.gets_second_round]
-        failed += yield from self._round(waiting, self._second_wait, resend, reread)
-        yield from ((last.image, last.suspect) for last in failed)
+        failed += [image for image in waiting if not image.gets_second_round(policy)]
+        waiting = [image for image in waiting if image.gets_second_round(policy)]
+        failed += yield from self._round(waiting, lambda _: policy.second_wait, resend, reread)
+        yield from ((last.image, self._judged(last)) for last in failed)
 
-    def _second_wait(self, quarantined: Quarantined) -> float:
+    def _pause(self, quarantined: Quarantined) -> float:
+        """Return the wait before an image while the server is at fault, which it may have."""
+        return self._policy.wait if quarantined.suspect.may_be_stored else 0.0
+
+    def _judged(self, quarantined: Quarantined) -> Suspect:
+        """Return the failure of an image; it is at fault if the server stored others meanwhile."""
+        suspect = quarantined.suspect
+        reason = suspect.failure.reason
         is_alone = self._health.accepted_at > quarantined.since
-        return self._policy.second_wait if is_alone else self._policy.long_wait
+        if not is_alone or reason.kind is not Kind.OUT_OF_RESOURCES:
+            return suspect
+        reason = Reason(Kind.REFUSED_ALONE, reason.detail, reason.status)
+        return replace(suspect, failure=replace(suspect.failure, reason=reason))
 
     def _round(
         self,
@@ -167,12 +191,16 @@ class Quarantine:
 
         def attempt(image: Image) -> Result:
             quarantined = remaining[image.key]
-            self._health.wait_until(
-                quarantined.suspect.failed_at + min(wait(quarantined), self._max_wait)
-            )
-            return (
-                quarantined.suspect if self._health.given_up else resend(image, quarantined.suspect)
-            )
+            suspect, health, started = quarantined.suspect, self._health, self._health.now()
+            health.wait_until(suspect.failed_at + min(wait(quarantined), self._max_wait))
+            if health.given_up:
+                return suspect
+            rest = quarantined.remaining + started - health.now()
+            query = self._policy.query_timeout if suspect.may_be_stored else 0.0
+            result = resend(image, replace(suspect, answer_timeout=rest - query))
+            rest = quarantined.remaining + started - health.now()
+            remaining[image.key] = replace(quarantined, remaining=rest)
+            return result
 
         in_memory = ((item.image, attempt(item.image)) for item in images if item.is_in_memory)
         others = {

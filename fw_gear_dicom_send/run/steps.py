@@ -27,6 +27,7 @@ from .downloads import Downloads
 from .image import Image, Key
 from .image_queue import FileEnd, ImageQueue, ImageResult
 from .known_images import KnownImages
+from .lost_answers import LostAnswers
 from .quarantine import DEFAULT_QUARANTINE, Quarantine, Quarantined, QuarantinePolicy
 from .studies import KeptFiles, StudyQueues, Survey
 
@@ -77,8 +78,9 @@ def send(
     try:
         _run(resources, Background(*workers, ahead=_MAX_UNCOUNTED), count, downloads)
         if quarantine.images:
+            answers = LostAnswers(resources.sender, resources.quarantine.query_timeout)
             retries = quarantine.retry_all(
-                partial(_send_image, resources), partial(_reread, resources)
+                partial(_resend, resources, answers), partial(_reread, resources)
             )
             _run(resources, Background(starmap(ImageResult, retries), ahead=_MAX_UNCOUNTED), count)
         is_whole = True
@@ -205,11 +207,13 @@ def _send_or_quarantine(
 
 
 def _send_image(
-    resources: Resources, image: Image, earlier: Suspect | None = None
+    resources: Resources,
+    image: Image,
+    resend: Callable[[SOPInstance], StoreResult | Suspect] | None = None,
 ) -> StoreResult | Suspect:
     """Send an image unless it is on the server or its UID was sent before.
 
-    `earlier` is the failure that led to quarantine, if any.
+    `resend` sends an image that the server failed to store before.
     """
     content = image.content
     if isinstance(content, Unreadable):
@@ -222,10 +226,10 @@ def _send_image(
         return claimed
     result: StoreResult | Suspect = AlreadyStored()
     try:
-        # The server did not have an image that it failed to store.
-        to_send = claimed if earlier else _looked_up(resources.known, claimed)
-        if to_send:
-            result = resources.sender.send(to_send, earlier)
+        if resend:
+            result = resend(claimed)
+        elif to_send := _looked_up(resources.known, claimed):
+            result = resources.sender.send(to_send)
     finally:
         resources.known.settle(claimed, is_sent=isinstance(result, Sent | Planned))
     return result
@@ -238,6 +242,18 @@ def _looked_up(known: KnownImages, instance: SOPInstance) -> SOPInstance | None:
     except QueryError as exc:
         remark = Reason(Kind.NOT_LOOKED_UP, exc.reason.text)
         return replace(instance, remarks=(*instance.remarks, remark))
+
+
+def _resend(
+    resources: Resources, answers: LostAnswers, image: Image, earlier: Suspect
+) -> StoreResult | Suspect:
+    """Resend an image that the server failed to store, unless a query finds it."""
+    sender = resources.sender
+    return _send_image(
+        resources,
+        image,
+        lambda instance: answers.find(instance, earlier) or sender.send(instance, earlier),
+    )
 
 
 def _reread(

@@ -121,6 +121,10 @@ class Patient(Healthy):
 
     is_at_fault, accepted_at = False, 0.0
 
+    def now(self) -> float:
+        """Return the time of the first failure."""
+        return 0.0
+
     def wait_until(self, moment: float) -> None:
         """Do not wait."""
 

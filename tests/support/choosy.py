@@ -19,7 +19,7 @@ from fw_gear_dicom_send.run.steps import Resources, send
 from fw_gear_dicom_send.source import Fetcher
 from tests.support.clock import Clock
 from tests.support.configs import send_config
-from tests.support.fault_scp import FaultSCP, Peer
+from tests.support.fault_scp import STUDY_ROOT_FIND, FaultSCP, Peer
 from tests.support.peers import peer_of
 from tests.support.results import reason_with
 from tests.support.sample_files import ArchiveMember, encoded, made, uid_of, zip_of
@@ -43,7 +43,7 @@ class Choosy:
 
     def __call__(self, peer: Peer) -> None:
         """Accept the association and answer its images."""
-        peer.accept()
+        peer.accept(refused=[STUDY_ROOT_FIND])
         killers, refused = (set(map(uid_of, some)) for some in (self.killers, self.refused))
         while True:
             image = peer.read_image()
@@ -143,9 +143,11 @@ def run_steps(
     timeouts: Timeouts = LONG_TIMEOUTS,
     quarantine: QuarantinePolicy = DEFAULT_QUARANTINE,
     records: Records | None = None,
+    clock: Clock | None = None,
 ) -> Run:
     """Send all images of a source, on a clock that never really waits."""
-    clock, records, counts = Clock(tick=1e-6), records or Records(), FileCounts(source.entries)
+    records, counts = records or Records(), FileCounts(source.entries)
+    clock = clock or Clock(tick=1e-6)
     config = send_config(
         peer_of(server),
         send_retry_time=retry_time,

@@ -21,6 +21,7 @@ from typing import Self
 
 from tests.support.pdus import C_STORE_RSP, NO_DATASET, element, item, message, pdu
 
+STUDY_ROOT_FIND = "1.2.840.10008.5.1.4.1.2.2.1"
 A_ASSOCIATE_RQ, A_ASSOCIATE_AC, A_ASSOCIATE_RJ = 1, 2, 3
 P_DATA_TF, A_RELEASE_RQ, A_RELEASE_RP, A_ABORT = 4, 5, 6, 7
 C_ECHO_RQ, C_ECHO_RSP = 0x0030, 0x8030
@@ -169,11 +170,14 @@ class Peer:
             lengths,
         )
 
-    def read_query(self) -> Image:
-        """Read a C-FIND request, and answer a C-ECHO before it; its SOP instance is empty."""
-        request = self.read_command()
-        self._read_message(is_command=0)
-        return request
+    def read_query(self, command: Image | None = None) -> Image:
+        """Read a C-FIND request, or the rest after its `command`; its SOP instance is empty.
+
+        Answer a C-ECHO before it.
+        """
+        request = command or self.read_command()
+        identifier, _ = self._read_message(is_command=0)
+        return replace(request, dataset=identifier)
 
     def read_image(self, command: Image | None = None) -> Image:
         """Read a C-STORE request, or the rest after its `command`; record it in `server.images`."""

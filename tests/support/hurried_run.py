@@ -41,7 +41,7 @@ def main() -> int:
         abort=timeout,
     )
     waits = Waits(
-        quarantine=QuarantinePolicy(wait=WAIT, second_wait=WAIT, long_wait=WAIT),
+        quarantine=QuarantinePolicy(wait=WAIT, second_wait=WAIT),
         verify=RetryPolicy(max_time=SECOND),
     )
     make_sender = partial(

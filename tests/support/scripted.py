@@ -74,6 +74,12 @@ def close_in_first_message(peer: Peer) -> None:
     peer.read_pdu()
 
 
+def close_within_image(peer: Peer) -> None:
+    """Close the connection after the first PDU of an image; answer a C-ECHO before it."""
+    peer.accept()
+    peer.read_pdu_of_image()
+
+
 def abort_in_first_message(peer: Peer) -> None:
     """Abort after the first PDU of the first message."""
     peer.accept()

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 
-from fw_gear_dicom_send.delivery.results import StoreResult
+from fw_gear_dicom_send.delivery.results import StoreResult, Suspect
 from fw_gear_dicom_send.dicom.types import SOPInstance, Unreadable
 from fw_gear_dicom_send.network.store import StorageSCU
 from fw_gear_dicom_send.reasons import Kind
@@ -25,6 +25,17 @@ def send_all(scu: StorageSCU, images: Iterable[SOPInstance]) -> list[StoreResult
     results = [final(scu.send(image)) for image in images]
     scu.close()
     return results
+
+
+def send_and_resend(scu: StorageSCU, images: Iterable[SOPInstance]) -> list[StoreResult]:
+    """Send images, resend those that failed after the others, and close the SCU, as a run does."""
+    results = [(image, scu.send(image)) for image in images]
+    last = [
+        scu.send(image, result) if isinstance(result, Suspect) else result
+        for image, result in results
+    ]
+    scu.close()
+    return list(map(final, last))
 
 
 def fail_to_send(scu: StorageSCU, server: FaultSCP | PythonSCP) -> tuple[Kind | None, str]:

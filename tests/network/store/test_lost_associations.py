@@ -13,15 +13,17 @@ from tests.support.fault_scp import A_RELEASE_RP, FaultSCP, Peer, Script, serve
 from tests.support.instances import BIG, big_instance, made_instance, of_source
 from tests.support.peers import peer_of
 from tests.support.results import SENT, Outcome, outcome, outcomes
+from tests.support.sample_files import uid_of
 from tests.support.scripted import (
     abort_in_first_message,
     answering,
     answering_one,
     close_before_answer,
     close_in_first_message,
+    close_within_image,
     reset_in_first_message,
 )
-from tests.support.sending import SCUFactory, send_all
+from tests.support.sending import SCUFactory, send_all, send_and_resend
 from tests.support.waiting import wait_for, without_timeout
 
 IN_TRANSIT, SMALL, READ = 1_000_000, 1_000, 16_384
@@ -67,19 +69,34 @@ def test_an_image_in_flight_is_resent(scu: SCUFactory, script: Script) -> None:
 
 
 @pytest.mark.parametrize("script", [close_before_answer, abort_before_response])
-def test_an_image_without_response_is_resent(scu: SCUFactory, script: Script) -> None:
-    """An image whose response was lost is resent, because its result is unknown."""
+def test_an_image_without_response_is_not_resent_at_once(scu: SCUFactory, script: Script) -> None:
+    """The server may still be storing it, and some servers lose an image that arrives twice."""
     with FaultSCP(script, serve) as server:
-        results = send_all(scu(server), [made_instance(1), made_instance(2)])
-        assert [image.connection for image in server.images] == [1, 2, 2]
-    assert outcomes(results) == [SENT] * 2
+        sender = scu(server)
+        first, second = sender.send(made_instance(1)), sender.send(made_instance(2))
+        assert [image.sop_instance_uid for image in server.images] == [uid_of(1), uid_of(2)]
+        assert isinstance(first, Suspect)
+        assert first.may_be_stored
+        assert outcomes([sender.send(made_instance(1), first), second]) == [SENT] * 2
+
+
+def test_a_resent_image_is_not_resent_at_once(scu: SCUFactory) -> None:
+    """An image that is lost again within its second try waits for the others once more."""
+    with FaultSCP(close_before_answer, close_within_image, serve) as server:
+        sender = scu(server)
+        first = sender.send(made_instance(1))
+        assert isinstance(first, Suspect)
+        second = sender.send(made_instance(1), first)
+        assert isinstance(second, Suspect)
+        assert second.failure.transfer.tries == 2
+        assert second.may_be_stored
 
 
 @pytest.mark.parametrize("script", [close_before_answer, abort_before_response])
 def test_a_duplicate_on_the_resend_was_stored_before(scu: SCUFactory, script: Script) -> None:
     """Status 0111 for an image that the server had read completely means that it is stored."""
     with FaultSCP(script, answering(0x0111)) as server:
-        results = send_all(scu(server), [made_instance(1), made_instance(2)])
+        results = send_and_resend(scu(server), [made_instance(1), made_instance(2)])
     assert outcomes(results) == [SENT, DUPLICATE]
 
 
@@ -120,7 +137,9 @@ def test_a_duplicate_after_a_lost_response_and_a_rejection_was_stored(scu: SCUFa
         sender = scu(server)
         first = sender.send(made_instance(1))
         assert isinstance(first, Suspect)
-        assert outcome(sender.send(made_instance(1), first)) == SENT
+        second = sender.send(made_instance(1), first)
+        assert isinstance(second, Suspect)
+        assert outcome(sender.send(made_instance(1), second)) == SENT
 
 
 @pytest.mark.parametrize("ending", [Peer.close, Peer.abort, Peer.reset])

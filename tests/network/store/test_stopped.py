@@ -1,6 +1,7 @@
 """An image that is in flight when the run stops: may the server have stored it?"""
 
 import socket
+from concurrent.futures import ThreadPoolExecutor
 from threading import Event
 
 import pytest
@@ -71,9 +72,14 @@ def test_an_image_that_was_not_written_completely_is_not_stored() -> None:
 
 def test_an_earlier_try_counts_as_well() -> None:
     """The server received the image in the first try, and a part of it in the second."""
-    with FaultSCP(read_and_leave, script := ReadTheCommand()) as server:
+    with (
+        FaultSCP(read_and_leave, script := ReadTheCommand()) as server,
+        ThreadPoolExecutor() as pool,
+    ):
         scu = scu_of(server, 1)
-        (sending,) = start(scu, [big_instance(BIG)], threads=1)
+        first = scu.send(big_instance(BIG))
+        assert isinstance(first, Suspect)
+        sending = pool.submit(scu.send, big_instance(BIG), first)
         assert script.has_read.wait(PATIENCE)
         scu.abort()
         result = sending.result(PATIENCE)

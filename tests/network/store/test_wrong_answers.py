@@ -20,7 +20,7 @@ from tests.support.fault_scp import (
 from tests.support.instances import big_instance, made_instance
 from tests.support.results import SENT, Outcome, outcome, outcomes
 from tests.support.scripted import answer_wrong_message_id, answering_by
-from tests.support.sending import SCUFactory, send_all
+from tests.support.sending import SCUFactory, send_all, send_and_resend
 from tests.support.waiting import LONG_TIMEOUTS, wait_for
 
 
@@ -70,9 +70,9 @@ def send_half_a_pdu(peer: Peer, image: Image) -> None:
 def test_an_invalid_response_ends_the_association(
     scu: SCUFactory, misbehave: Callable[[Peer, Image], None]
 ) -> None:
-    """After an invalid response the association is not used again, and the image is resent."""
+    """After an invalid response the association is not used again. The image is resent last."""
     with FaultSCP(answering_by(misbehave), serve) as server:
-        results = send_all(scu(server), [made_instance(1), made_instance(2)])
+        results = send_and_resend(scu(server), [made_instance(1), made_instance(2)])
         assert [image.connection for image in server.images] == [1, 2, 2]
         assert len(server.ends) == 2
         assert server.ends[0] != "released"
