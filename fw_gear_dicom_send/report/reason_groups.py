@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from ..delivery.results import NotSent
 from ..dicom.uids import printable_uid_or_empty
 from ..models import FileEntry, FileReport, ImageRecord, Remark
-from ..reasons import NOT_SENT_AGAIN, Reason
+from ..reasons import NOT_SENT_AGAIN, Kind, Reason
 from .events import Observer
 
 MAX_EXAMPLES = 20

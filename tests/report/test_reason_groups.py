@@ -9,6 +9,7 @@ from fw_gear_dicom_send.report.reason_groups import (
     MAX_TEXTS,
     ImageExamples,
     cause_of,
+    common_refusal,
     failures,
     notes,
 )
@@ -115,3 +116,16 @@ def test_the_number_of_examples_is_limited() -> None:
         add_image(examples, NotSent(Reason(Kind.REFUSED, status=f"x{number}")), "1")
     assert len(first_images(examples, cause_of(REFUSED))) == MAX_EXAMPLES
     assert first_images(examples, cause_of(Reason(Kind.REFUSED, status=f"x{MAX_CAUSES + 4}"))) == ()
+
+
+def test_a_common_refusal_is_named() -> None:
+    """It is the only failure of all images, and a final answer of the server."""
+    other = Reason(Kind.REFUSED, "0xA900 Does Not Match", "0xA900")
+    full = Reason(Kind.OUT_OF_RESOURCES, "0xA700 Out of Resources", "0xA700")
+    alike = [report("a", failed(REFUSED, 9)), report("b", failed(REFUSED, 9))]
+    assert "all 18 images" in common_refusal(alike)
+    assert REFUSED.text in common_refusal(alike)
+    assert common_refusal([*alike, report("c")]) == ""
+    assert common_refusal([*alike, report("c", failed(other, 9))]) == ""
+    assert common_refusal([report("a", failed(full, 9))]) == ""
+    assert common_refusal([]) == ""
