@@ -85,7 +85,7 @@ def flooding(
     """Return a script that answers a request with a flood, once it has `read` the request."""
 
     def script(peer: Peer) -> None:
-        peer.accept()
+        peer.accept(refused=())
         request = read(peer)
         repeated(peer, flood(peer, request), pause)
 
@@ -232,7 +232,7 @@ def test_a_query_that_ends_late_keeps_its_matches() -> None:
     numbers = iter(range(1, 100))
 
     def script(peer: Peer) -> None:
-        peer.accept()
+        peer.accept(refused=())
         while True:
             request = peer.read_query()
             for _ in range(3):

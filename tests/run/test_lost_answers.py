@@ -142,7 +142,7 @@ def test_an_image_that_was_refused_is_not_asked_for(tmp_path: Path) -> None:
     queries: list[Image] = []
 
     def script(peer: Peer) -> None:
-        peer.accept()
+        peer.accept(refused=())
         while True:
             command = peer.read_command()
             if command.sop_class_uid == STUDY_ROOT_FIND:

@@ -8,7 +8,7 @@ import pytest
 from fw_gear_dicom_send.delivery.deliver import MAX_SECOND_TRIES
 from fw_gear_dicom_send.reasons import Kind
 from tests.support.choosy import Archives, Choosy, number_of, run_steps
-from tests.support.fault_scp import STUDY_ROOT_FIND, FaultSCP, Peer, Script
+from tests.support.fault_scp import FaultSCP, Peer, Script
 from tests.support.sample_files import uid_of
 
 
@@ -16,7 +16,7 @@ def answering_by_number(statuses: Mapping[int, int]) -> Script:
     """Return a script that refuses each image with its status, and stores the others."""
 
     def script(peer: Peer) -> None:
-        peer.accept(refused=[STUDY_ROOT_FIND])
+        peer.accept()
         while True:
             image = peer.read_image()
             peer.answer(image, statuses.get(number_of(image.sop_instance_uid), 0))

@@ -12,7 +12,7 @@ from fw_gear_dicom_send.reasons import Kind, Reason
 from fw_gear_dicom_send.run.image import Image
 from fw_gear_dicom_send.run.quarantine import Quarantine, QuarantinePolicy
 from tests.support.choosy import Archives, number_of, run_steps
-from tests.support.fault_scp import STUDY_ROOT_FIND, FaultSCP, Peer
+from tests.support.fault_scp import FaultSCP, Peer
 from tests.support.instances import made_instance
 
 POLICY = QuarantinePolicy()
@@ -119,7 +119,7 @@ def test_a_silent_retry_ends_after_its_time(tmp_path: Path) -> None:
     tries: list[int] = []
 
     def script(peer: Peer) -> None:
-        peer.accept(refused=[STUDY_ROOT_FIND])
+        peer.accept()
         while True:
             image = peer.read_image()
             if number_of(image.sop_instance_uid) != 3:

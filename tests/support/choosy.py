@@ -19,7 +19,7 @@ from fw_gear_dicom_send.run.steps import Resources, send
 from fw_gear_dicom_send.source import Fetcher
 from tests.support.clock import Clock
 from tests.support.configs import send_config
-from tests.support.fault_scp import STUDY_ROOT_FIND, FaultSCP, Peer
+from tests.support.fault_scp import FaultSCP, Peer
 from tests.support.peers import peer_of
 from tests.support.results import reason_with
 from tests.support.sample_files import ArchiveMember, encoded, made, uid_of, zip_of
@@ -43,7 +43,7 @@ class Choosy:
 
     def __call__(self, peer: Peer) -> None:
         """Accept the association and answer its images."""
-        peer.accept(refused=[STUDY_ROOT_FIND])
+        peer.accept()
         killers, refused = (set(map(uid_of, some)) for some in (self.killers, self.refused))
         while True:
             image = peer.read_image()

@@ -121,13 +121,14 @@ class Peer:
         *,
         syntaxes: bool = True,
         implementation: bytes = b"",
-        refused: Sequence[str] = (),
+        refused: Sequence[str] = (STUDY_ROOT_FIND,),
     ) -> None:
         """Read the association request and accept each context as proposed.
 
         `maximum_length` is the maximum length of received PDUs: 0 for unlimited, None to omit it.
         Without `syntaxes` the response lacks the transfer syntaxes. `implementation` is the
-        implementation version name. Contexts of the SOP classes in `refused` are rejected.
+        implementation version name. Contexts of the SOP classes in `refused` are rejected,
+        by default those of queries.
         """
         request = self.read_pdu().body
         contexts = b""

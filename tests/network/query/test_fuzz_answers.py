@@ -39,7 +39,7 @@ def test_any_answer_to_a_query(fuzz: Fuzz) -> None:
 
         def script(peer: Peer) -> None:
             nonlocal said
-            peer.accept()
+            peer.accept(refused=())
             while True:
                 request = peer.read_query()
                 data = b"".join(query_answer(request, *one) for one in case)

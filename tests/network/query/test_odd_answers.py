@@ -20,7 +20,7 @@ def answering(*answers: Iterable[tuple[int, bytes | None]]) -> Callable[[Peer], 
     """Return a script that answers each query with the next item."""
 
     def script(peer: Peer) -> None:
-        peer.accept()
+        peer.accept(refused=())
         for one in answers:
             request = peer.read_query()
             for status, identifier in one:
