@@ -46,7 +46,7 @@ def test_the_last_line_counts_failed_images(study: Path, tmp_path: Path) -> None
     """The last line is an error with the number of failed images."""
 
     def answer(record: CStore) -> int:
-        return 0xC000 if record.sop_instance_uid == uid_of(2) else 0x0000
+        return 0xA900 if record.sop_instance_uid == uid_of(2) else 0x0000
 
     with PythonSCP(status=answer) as server:
         result = send(study, "-q", *to(server), cwd=tmp_path)
@@ -98,7 +98,7 @@ def test_series_are_in_natural_order(study: Path, python_scp: PythonSCP, tmp_pat
 def test_no_text_uses_gear_terms(study: Path, tmp_path: Path) -> None:
     """Neither log nor reports mention acquisitions or Flywheel paths."""
     (study / "broken.zip").write_bytes(b"PK\x03\x04 no zip")
-    with PythonSCP(status=0xC000) as server:
+    with PythonSCP(status=0xA900) as server:
         result = send(study, "--debug", *to(server), cwd=tmp_path)
     texts = [path.read_text() for path in tmp_path.iterdir() if path.suffix in (".csv", ".html")]
     assert len(texts) == 3

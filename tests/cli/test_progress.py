@@ -75,7 +75,7 @@ def test_the_bar_fits_the_terminal(many_images: Path, tmp_path: Path, columns: i
     """Percentage, MB, rate and image counts are not clipped; failures are red."""
 
     def answer(record: CStore) -> int:
-        return 0xC000 if record.sop_instance_uid == uid_of(7) else 0x0000
+        return 0xA900 if record.sop_instance_uid == uid_of(7) else 0x0000
 
     with PythonSCP(status=answer) as server:
         result = command.run_on_terminal(

@@ -151,7 +151,7 @@ def test_failed_images_are_sent(runs: Runs) -> None:
     refused = {uid_of(0), uid_of(3)}
 
     def answer(record: CStore) -> int:
-        return 0xC000 if record.sop_instance_uid in refused else 0x0000
+        return 0xA900 if record.sop_instance_uid in refused else 0x0000
 
     with PythonSCP(status=answer) as server:
         assert runs.send(server).exit_code == 1

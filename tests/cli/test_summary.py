@@ -64,7 +64,7 @@ def test_all_images_are_sent(folder: Path, storescp: StoreSCP, tmp_path: Path) -
 
 def test_some_images_are_not_sent(folder: Path, tmp_path: Path) -> None:
     """The exit code is 1, and the failures are counted by code."""
-    with PythonSCP(status=[0x0000, 0xC000, 0xC123]) as server:
+    with PythonSCP(status=[0x0000, 0xA900, 0xA9FF]) as server:
         result = send(folder, "--json", "--associations", 1, *to(server), cwd=tmp_path)
     summary = checked(result.stdout)
     assert (result.exit_code, summary["exit_code"]) == (1, 1)
@@ -171,11 +171,11 @@ def events(result: command.CommandResult) -> list[dict[str, Any]]:
 
 def test_the_json_log_has_one_event_per_line(folder: Path, tmp_path: Path) -> None:
     """It has each image, each file, each other log line, and the summary at the end."""
-    with PythonSCP(status=[0x0000, 0xC000]) as server:
+    with PythonSCP(status=[0x0000, 0xA900]) as server:
         result = send(folder, "--log-json", "--associations", 1, *to(server), cwd=tmp_path)
     logged = events(result)
     assert {one["event"] for one in logged} == {"log", "image", "file", "summary"}
-    assert [one["status"] for one in logged if one["event"] == "image"] == [0x0000, 0xC000, 0x0000]
+    assert [one["status"] for one in logged if one["event"] == "image"] == [0x0000, 0xA900, 0x0000]
     (file,) = (one for one in logged if one["event"] == "file")
     assert (file["images"], file["sent"], file["status"]) == (3, 2, "Incomplete")
     last = logged[-1]

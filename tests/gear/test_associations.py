@@ -79,7 +79,7 @@ def test_images_of_several_files_may_be_answered_in_any_order(
         together.append(wait_for(lambda: len(scp.stored) == 8))
         begun.wait()
         together.append(wait_for(lambda: "b.zip: 5 of 5 images sent" in running.log))
-        return 0xC000
+        return 0xA900
 
     with PythonSCP(status=answer) as scp:
         running = gear_on(tmp_path, session.site, scp.port, session.session).start()
@@ -94,7 +94,7 @@ def test_images_of_several_files_may_be_answered_in_any_order(
         "a.zip": ("3", "2", "Incomplete"),
         "b.zip": ("5", "5", "Complete"),
     }
-    assert "a.zip: 1 image not sent: status 0xC000 Cannot Understand" in result.log
+    assert "a.zip: 1 image not sent: status 0xA900 Data Set Does Not Match SOP Class" in result.log
     logged = re.findall(r"\S+: \d of \d images sent", result.log)
     assert logged == ["b.zip: 5 of 5 images sent", "a.zip: 2 of 3 images sent"]
 

@@ -49,7 +49,7 @@ def test_a_different_image_does_not_replace_the_first(
 
 def test_an_equal_image_is_sent_if_the_first_was_rejected(runs: SessionRuns) -> None:
     """Rejection of an image does not prevent sending the next one."""
-    statuses = iter([0xC000, 0, 0])
+    statuses = iter([0xA900, 0, 0])
     runs.add_images("a.zip", [1, 1])
     with PythonSCP(status=lambda _: next(statuses)) as server:
         ended = runs.send(server, associations=1)

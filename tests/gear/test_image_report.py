@@ -35,7 +35,7 @@ def test_each_image_has_its_row(runs: SessionRuns) -> None:
     runs.add("b.dcm", encoded(made(6)))
 
     def answer(record: CStore) -> int:
-        return 0xC000 if record.sop_instance_uid == uid_of(2) else 0x0000
+        return 0xA900 if record.sop_instance_uid == uid_of(2) else 0x0000
 
     with PythonSCP({CT: [ExplicitVRLittleEndian]}, status=answer) as server:
         ended = runs.send(server, associations=1)
@@ -53,7 +53,7 @@ def test_each_image_has_its_row(runs: SessionRuns) -> None:
         ("b.dcm", "", uid_of(6), "sent"),
     ]
     refused, converted = ended.instances[1:3]
-    assert refused["Status"] == "0xC000 Cannot Understand"
+    assert refused["Status"] == "0xA900 Data Set Does Not Match SOP Class"
     assert (converted["Transfer Syntax"], converted["Sent As"]) == (
         "RLE Lossless",
         "Explicit VR Little Endian",

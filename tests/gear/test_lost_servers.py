@@ -70,8 +70,8 @@ def test_rejected_images_are_reported(tmp_path: Path, session: Session) -> None:
     """The log shows the status of rejected images with its meaning, once, with their number."""
     archive = zip_of(tmp_path / "a.zip", images(1, 2, 3))
     session.site.add_file(session.acquisition("A"), "a.zip", archive, file_type="dicom")
-    with PythonSCP(status=[0xC000, 0x0000, 0xC000]) as scp:
+    with PythonSCP(status=[0xA900, 0x0000, 0xA900]) as scp:
         result = gear_on(tmp_path, session.site, scp.port, session.session).run()
     assert result.exit_code == 1
     assert counts(session.site.reports[0].content) == {"a.zip": ("3", "1", "Incomplete")}
-    assert "a.zip: 2 images not sent: status 0xC000 Cannot Understand" in result.log
+    assert "a.zip: 2 images not sent: status 0xA900 Data Set Does Not Match SOP Class" in result.log

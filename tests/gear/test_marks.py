@@ -125,7 +125,7 @@ def test_a_read_only_key_is_sufficient(
 def test_an_incomplete_file_gets_no_tag(tmp_path: Path, session: Session) -> None:
     """The summary of the file shows the number of sent images."""
     content = zip_of(tmp_path / "a.zip", images(1, 2)).read_bytes()
-    with PythonSCP(status=[0x0000, 0xC000]) as server:
+    with PythonSCP(status=[0x0000, 0xA900]) as server:
         gear, acquisition = given(tmp_path, session, server.port, content)
         assert ended(session.site, gear).exit_code == 1
     file = file_of(session.site, acquisition, "a.dcm")

@@ -40,3 +40,16 @@ def test_the_page_has_the_session_the_job_and_the_images(tmp_path: Path, session
     ]
     (modalities,) = (one for one in page.all("table") if one.attributes.get("id") == "modalities")
     assert modalities.texts("td")[:3] == ["CT", "1", "3"]
+
+
+def test_a_refusal_of_all_images_comes_first(tmp_path: Path, session: Session) -> None:
+    """The server refuses them with the same final status."""
+    archive = zip_of(tmp_path / "a.zip", images(0, 1, 2))
+    session.site.add_file(session.acquisition("CT"), "a.zip", archive, file_type="dicom")
+    with PythonSCP(status=0xA777) as server:
+        result = gear_on(tmp_path, session.site, server.port, session.session).run()
+    assert result.exit_code == 1
+    (upload,) = (one for one in session.site.uploads if one.name.endswith(".html"))
+    (shown,) = (text for text in parsed(upload.content.decode()).texts("p") if "0xA777" in text)
+    assert "refused all 3 images" in shown
+    assert result.log.index(shown.rstrip(".")) < result.log.index("a.zip: 3 images not sent")
