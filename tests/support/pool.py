@@ -8,7 +8,7 @@ from concurrent.futures import Future, wait
 
 import pytest
 
-from fw_gear_dicom_send.delivery.results import StoreResult
+from fw_gear_dicom_send.delivery.results import StoreResult, Suspect
 from fw_gear_dicom_send.dicom.types import SOPInstance
 from fw_gear_dicom_send.network.contexts import Context
 from fw_gear_dicom_send.network.pool import AssociationPool
@@ -79,20 +79,35 @@ def mr(*numbers: int) -> list[SOPInstance]:
 
 
 def start(scu: StorageSCU, images: Iterable[SOPInstance], threads: int = 4) -> Sending:
-    """Send images over several threads; each takes the next image."""
+    """Send images over several threads; each takes the next image, and resends failures last."""
     sending: list[tuple[Future[StoreResult], SOPInstance]] = [(Future(), one) for one in images]
     left = deque(sending)
+
+    def send(future: Future[StoreResult], image: SOPInstance, earlier: Suspect | None) -> None:
+        try:
+            result = scu.send(image, earlier)
+        except Exception as exc:
+            future.set_exception(exc)
+            return
+        if isinstance(result, Suspect) and not earlier:
+            suspects.append((future, image, result))
+        else:
+            future.set_result(final(result))
+
+    suspects: list[tuple[Future[StoreResult], SOPInstance, Suspect]] = []
 
     def run() -> None:
         while left:
             try:
                 future, image = left.popleft()
             except IndexError:
-                return
+                break
+            send(future, image, None)
+        while suspects:
             try:
-                future.set_result(final(scu.send(image)))
-            except Exception as exc:
-                future.set_exception(exc)
+                send(*suspects.pop())
+            except IndexError:
+                break
 
     for _ in range(threads):
         threading.Thread(target=run, daemon=True).start()

@@ -71,10 +71,10 @@ def test_an_image_is_not_lost_again_by_a_common_failure() -> None:
             together.wait()
         peer.answer(image)
         while True:
-            image = peer.read_image()
+            command = peer.read_command()
             if peer.number <= 2:
                 return
-            peer.answer(image)
+            peer.answer(peer.read_image(command))
 
     with FaultSCP(script) as server:
         scu = scu_of(server, 2)
