@@ -226,10 +226,13 @@ class Delivery:
         if was_resent:
             trouble.note_resend(is_useful=isinstance(result, Judged))
         sent = _with_tries(result, tries)
+        if not isinstance(sent, NotSent):
+            trouble.note_answer(is_accepted=True)
+            return sent
         resending = self._resending(result, is_retry=bool(earlier))
-        if resending is not Resending.WHILE_NOTHING_IS_STORED and _is_answered(sent):
-            trouble.note_answer(is_accepted=not isinstance(sent, NotSent))
-        if resending is Resending.NEVER or not isinstance(sent, NotSent):
+        if resending is not Resending.WHILE_NOTHING_IS_STORED and sent.transfer.answer:
+            trouble.note_answer(is_accepted=False)
+        if resending is Resending.NEVER:
             return sent
         is_known = bool(earlier and trouble.accepted_at > -inf)
         if resending is Resending.WHILE_NOTHING_IS_STORED and (
@@ -300,11 +303,6 @@ class Delivery:
             reason.text,
             ". Further losses are not logged" if number == MAX_LOSSES_LOGGED else "",
         )
-
-
-def _is_answered(result: Sent | Planned | NotSent) -> bool:
-    """Return whether the server decided the result. A dry run counts as its consent."""
-    return isinstance(result, Planned) or result.transfer.answer is not None
 
 
 def _with_tries(result: Judged | Lost, tries: int) -> Sent | Planned | NotSent:
