@@ -230,16 +230,20 @@ class Delivery:
             trouble.note_answer(is_accepted=True)
             return sent
         resending = self._resending(result, is_retry=bool(earlier))
-        if resending is not Resending.WHILE_NOTHING_IS_STORED and sent.transfer.answer:
-            trouble.note_answer(is_accepted=False)
+        self._note_failure(sent, resending, is_retry=bool(earlier))
         if resending is Resending.NEVER:
             return sent
-        is_known = bool(earlier and trouble.accepted_at > -inf)
-        if resending is Resending.WHILE_NOTHING_IS_STORED and (
-            blame := trouble.note_failure(sent.reason, is_counted=not is_known)
-        ):
-            self._connections.give_up(blame)
         return Suspect(sent, clock.now(), may_be_stored, resending)
+
+    def _note_failure(self, sent: NotSent, resending: Resending, *, is_retry: bool) -> None:
+        """Record an image that was not sent, and give up the server if needed."""
+        trouble = self._trouble
+        if resending is Resending.WHILE_NOTHING_IS_STORED:
+            is_known = is_retry and trouble.accepted_at > -inf
+            if blame := trouble.note_failure(sent.reason, is_counted=not is_known):
+                self._connections.give_up(blame)
+        elif sent.transfer.answer:
+            trouble.note_answer(is_accepted=False)
 
     def _resending(self, result: Judged | Lost, *, is_retry: bool) -> Resending:
         """Return when to resend an image after its last try."""
