@@ -62,6 +62,7 @@ def assign(
     lent: int = 0,
     opening: int = 0,
     limit: int = 1,
+    is_parallel: bool = False,
     studies: Collection[str] = (),
 ) -> list[Decision]:
     """Decide for each waiter, in their order. A waiter without a decision continues to wait.
@@ -69,6 +70,9 @@ def assign(
     Each association that is being opened is for one waiter, which may take an earlier one. An idle
     association that is not alive can only be replaced. `is_alive` makes a system call, so it is
     called last. `lent` and `opening` are numbers of associations, `limit` is their maximum.
+
+    Until the peer has shown that it `is_parallel`, serving several associations at the same time,
+    an idle one that does not fit is replaced: the peer might not answer until it is released.
 
     `studies` have an association that is lent or being opened. A study waits for its association,
     and for room: no association of another study is replaced while it is alive.
@@ -82,6 +86,7 @@ def assign(
             if _fits(associations[one], waiter) and is_alive(associations[one]):
                 decisions.append(Lend(number, one))
                 idle.remove(one)
+                busy |= {waiter.study} - {""}
                 lent += 1
                 break
         else:
@@ -91,7 +96,9 @@ def assign(
             if not waiter.study and coming and (lent or not idle):
                 coming -= 1
             elif idle or has_room:
-                replaced = _replaceable(idle, associations, waiter, is_alive, has_room=has_room)
+                keeps = has_room and is_parallel
+                unfit = [(one, associations[one]) for one in idle]
+                replaced = _replaceable(unfit, waiter, is_alive, keeps=keeps, has_room=has_room)
                 if replaced is None and not has_room:
                     continue
                 busy |= {waiter.study} - {""}
@@ -103,23 +110,26 @@ def assign(
 
 
 def _replaceable(
-    idle: Sequence[int],
-    associations: Sequence[Idle],
+    idle: Sequence[tuple[int, Idle]],
     waiter: Waiter,
     is_alive: Callable[[Any], bool],
     *,
+    keeps: bool,
     has_room: bool,
 ) -> int | None:
-    """Return the idle association to replace, None if there is none or no need."""
-    for one in idle:
-        if (waiter.study and associations[one].study == waiter.study) or not is_alive(
-            associations[one]
-        ):
+    """Return the idle association to replace, None if there is none or no need.
+
+    One that is alive is replaced unless the pool `keeps` it. One of a study is replaced only for an
+    image of the same study, or of none if there is no room.
+    """
+    for one, assoc in idle:
+        if (waiter.study and assoc.study == waiter.study) or not is_alive(assoc):
             return one
-    if has_room:
+    if keeps:
         return None
-    others = (one for one in idle if not (waiter.study and associations[one].study))
-    return next(others, None)
+    may_split = not (waiter.study or has_room)
+    found = sorted((bool(assoc.study), one) for one, assoc in idle if may_split or not assoc.study)
+    return found[0][1] if found else None
 
 
 def _fits(association: Idle, waiter: Waiter) -> bool:

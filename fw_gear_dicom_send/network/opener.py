@@ -88,6 +88,7 @@ class Opener:
                 images = (one for one in assoc.proposed if one != ECHO)
                 state.contexts |= {one: one in assoc.accepted for one in images}
             if assoc and not is_too_late:
+                state.earlier = (*state.idle, *state.lent)
                 state.idle.append(assoc)
                 self._note_success(opening)
             elif failure:

@@ -93,6 +93,7 @@ class AssociationPool:
                 state.lent.remove(assoc)
                 if is_intact:
                     state.idle.append(assoc)
+                    state.is_parallel = state.is_parallel or assoc in state.earlier
                 openings = state.serve()
             self._opener.start(openings)
 

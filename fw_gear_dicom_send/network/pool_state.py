@@ -1,6 +1,7 @@
 """State of a pool of associations, and the decisions that depend on it."""
 
 import logging
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from math import inf
 from threading import Condition
@@ -54,7 +55,8 @@ class PoolState:
     the end of the latest outage. `closed_reason` is set when the pool lends no more associations.
     `crash` is an unexpected error. `is_over` means that lent associations end when they are
     returned. After `max_images`, an association is not lent again, only replaced and released; 0
-    means no limit.
+    means no limit. `earlier` are the associations that existed when the latest one was accepted.
+    If one of them still works, the peer `is_parallel`: it serves several at the same time.
 
     `studies` are being sent, each over an association of its own in which all its contexts are
     proposed. `sent_studies` had such an association, and `split_studies` needed another one.
@@ -74,6 +76,8 @@ class PoolState:
     recovered_at: float = -inf
     closed_reason: Reason | None = None
     crash: Exception | None = None
+    earlier: Collection[StorageAssociation] = ()
+    is_parallel: bool = False
     is_over: bool = False
     studies: dict[str, ContextPlan] = field(default_factory=dict)
     sent_studies: set[str] = field(default_factory=set)
@@ -111,6 +115,7 @@ class PoolState:
                 lent=len(self.lent),
                 opening=len(self.openings),
                 limit=self._limit(),
+                is_parallel=self.is_parallel,
                 studies=self._busy_studies(),
             )
             for decision in decisions:

@@ -76,6 +76,7 @@ class Peer:
     context_id: int = 1
     pause: float = 0.0
     answers_release: bool = True
+    request: bytes = b""
     requested: dict[int, bytes] = field(default_factory=dict)
 
     def read_any(self) -> PDU:
@@ -122,15 +123,16 @@ class Peer:
         syntaxes: bool = True,
         implementation: bytes = b"",
         refused: Sequence[str] = (STUDY_ROOT_FIND,),
+        first: int = 128,
     ) -> None:
         """Read the association request and accept each context as proposed.
 
         `maximum_length` is the maximum length of received PDUs: 0 for unlimited, None to omit it.
         Without `syntaxes` the response lacks the transfer syntaxes. `implementation` is the
         implementation version name. Contexts of the SOP classes in `refused` are rejected,
-        by default those of queries.
+        by default those of queries, and those after the `first` ones.
         """
-        request = self.read_pdu().body
+        request = self.request or self.read_pdu().body
         contexts = b""
         for kind, value in _items(request[68:]):
             if kind == 0x20:
@@ -138,7 +140,8 @@ class Peer:
                 self.requested[value[0]] = syntax
                 accepted = item(0x40, syntax) if syntaxes else b""
                 (sop_class,) = (uid for kind, uid in _items(value[4:]) if kind == 0x30)
-                result = 3 if sop_class.decode() in refused else 0
+                is_refused = sop_class.decode() in refused or len(self.requested) > first
+                result = 3 if is_refused else 0
                 contexts += item(0x21, bytes([value[0], 0, result, 0]) + accepted)
         limit = b"" if maximum_length is None else item(0x51, struct.pack(">L", maximum_length))
         name = item(0x55, implementation) if implementation else b""
@@ -146,9 +149,15 @@ class Peer:
         application = item(0x10, b"1.2.840.10008.3.1.1.1")
         self.send_pdu(A_ASSOCIATE_AC, request[:68] + application + contexts + user)
 
+    def read_request(self) -> int:
+        """Read the association request, which the peer may then accept; count its contexts."""
+        self.request = self.read_pdu().body
+        return sum(kind == 0x20 for kind, _ in _items(self.request[68:]))
+
     def reject(self, result: int, source: int, reason: int) -> None:
         """Read the association request and reject it (PS3.8 9.3.4)."""
-        self.read_pdu()
+        if not self.request:
+            self.read_pdu()
         self.send_pdu(A_ASSOCIATE_RJ, bytes([0, result, source, reason]))
 
     def read_command(self) -> Image:

@@ -72,14 +72,29 @@ OTHER_OF_ONE = Idle([OTHER], 1.0, True, "1")
             id="an ended association is not replaced while others are idle",
         ),
         pytest.param(
-            decided([BOTH], [FREE], limit=1),
+            decided([BOTH], [FREE], limit=1, is_parallel=True),
             [Open(0, 0)],
             id="an association without the context is replaced",
         ),
         pytest.param(
-            decided([BOTH], [FREE], limit=2),
+            decided([BOTH], [FREE], limit=2, is_parallel=True),
             [Open(0, None)],
             id="an association without the context is kept below the limit",
+        ),
+        pytest.param(
+            decided([BOTH], [FREE], limit=2),
+            [Open(0, 0)],
+            id="an association without the context is replaced if it may be the only one",
+        ),
+        pytest.param(
+            decided([BOTH], [FREE], opening=2, limit=4),
+            [Open(0, 0)],
+            id="it is replaced also if others are pending",
+        ),
+        pytest.param(
+            decided([BOTH, BOTH, CT], [FREE], limit=4),
+            [Open(0, 0), Open(1, None), Open(2, None)],
+            id="only what is idle is replaced",
         ),
         pytest.param(
             decided([BOTH], [FREE, DEAD], lent=2, limit=4),
@@ -155,6 +170,21 @@ OTHER_OF_ONE = Idle([OTHER], 1.0, True, "1")
             decided([ONE], [OF_ONE._replace(study="2"), OTHER_OF_ONE], limit=3),
             [Open(0, 1)],
             id="an association of the study without the context is replaced",
+        ),
+        pytest.param(
+            decided([ONE, ONE], [OF_ONE], limit=4, is_parallel=True),
+            [Lend(0, 0)],
+            id="a second image of the study waits",
+        ),
+        pytest.param(
+            decided([CT], [OF_ONE, OLD], limit=2, is_parallel=True),
+            [Lend(0, 1)],
+            id="an image without a study uses no association of one",
+        ),
+        pytest.param(
+            decided([CT], [OF_ONE], limit=2),
+            [OPEN],
+            id="a study is not split while there is room",
         ),
         pytest.param(
             decided([CT], [OF_ONE], limit=1),

@@ -121,6 +121,59 @@ def test_waiting_threads_are_served_in_order() -> None:
     assert served == [0, 1, 2, 3, 4]
 
 
+def test_an_idle_association_is_replaced_if_it_may_be_the_only_one() -> None:
+    """No thread waits for another association while an idle one may block it."""
+    with FaultSCP() as server:
+        pool = pool_of(server, 3)
+        for wanted in (CONTEXT, Context(MR, EXPLICIT), CONTEXT):
+            with pool.association(wanted):
+                assert pool.open_associations == 1
+        assert server.connections == 2
+        assert wait_for(lambda: server.ends == ["released"])
+        pool.close()
+
+
+def test_an_association_is_kept_at_a_server_that_has_served_two() -> None:
+    """Another association does not block, so it is opened in addition."""
+    with FaultSCP() as server:
+        pool = pool_of(server, 3)
+        with pool.association(CONTEXT), pool.association(CONTEXT):
+            pass
+        with pool.association(Context(MR, EXPLICIT)):
+            assert pool.open_associations == 3
+        assert server.ends == []
+        pool.close()
+
+
+def test_a_lost_association_does_not_count_as_a_second_one() -> None:
+    """The server may have ended it before it accepted the next one."""
+
+    def lose_the_first_of_two() -> None:
+        with pool.association(CONTEXT):
+            with pool.association(CONTEXT):
+                pass
+            raise KeyError
+
+    with FaultSCP() as server:
+        pool = pool_of(server, 3)
+        with pytest.raises(KeyError):
+            lose_the_first_of_two()
+        with pool.association(Context(MR, EXPLICIT)):
+            assert pool.open_associations == 1
+        pool.close()
+
+
+@pytest.mark.parametrize("associations", [2, 4])
+def test_two_images_of_two_classes_at_a_server_with_one_association(associations: int) -> None:
+    """DCMTK's storescp leaves further associations unanswered while one is open."""
+    with StoreSCP() as server:
+        scu = scu_of(server, associations)
+        images = [made_instance(n, SOPClassUID=(CT, MR)[n]) for n in range(2)]
+        with without_timeout():
+            assert send_in_threads(scu, images, threads=2) == [SENT] * 2
+        scu.close()
+
+
 @pytest.mark.parametrize("count", [6, 7, 20, 40])
 def test_two_classes_at_a_server_that_delays_further_associations(count: int) -> None:
     """The only served association is replaced without waiting for the others' timeout."""

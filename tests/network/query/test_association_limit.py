@@ -1,6 +1,7 @@
 """Queries share the associations for images, or use one instead."""
 
 from collections.abc import Callable
+from threading import Lock
 from typing import Any
 
 import pytest
@@ -10,17 +11,18 @@ from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelFind  # t
 from fw_gear_dicom_send.delivery.sender import QueryError
 from fw_gear_dicom_send.network.store import StorageSCU
 from fw_gear_dicom_send.network.transport import Transport
+from tests.support import pool
 from tests.support.archive_scp import ArchiveSCP
-from tests.support.fault_scp import FaultSCP
+from tests.support.fault_scp import FaultSCP, Peer
 from tests.support.pacs import Orthanc, PythonSCP
 from tests.support.peers import peer_of
 from tests.support.pool import SHORT_WAITS, send_in_threads
-from tests.support.querying import find_scu
+from tests.support.querying import find_scu, query_answer
 from tests.support.results import SENT
 from tests.support.scripted import AT_LIMIT, rejecting
 from tests.support.sending import unconverted
 from tests.support.series import SERIES, STUDY, image, reference, uids
-from tests.support.waiting import LONG_TIMEOUTS, wait_for
+from tests.support.waiting import LONG_TIMEOUTS, wait_for, without_timeout
 
 FIND = str(StudyRootQueryRetrieveInformationModelFind)
 
@@ -125,3 +127,28 @@ def test_a_list_is_not_retried_without_an_association() -> None:
         answer = find_scu(peer_of(server)).verify([reference(1), reference(2)])
         assert answer.unknown.keys() == uids(1, 2)
         assert server.connections == 1
+
+
+@pytest.mark.parametrize("associations", [1, 2, 4])
+def test_a_query_does_not_wait_for_an_idle_association(associations: int) -> None:
+    """A server that serves one association at a time answers queries and images in turn."""
+    turn = Lock()
+
+    def script(peer: Peer) -> None:
+        with turn:
+            peer.accept()
+            while True:
+                request = peer.read_command()
+                if request.sop_class_uid == FIND:
+                    peer.socket.sendall(query_answer(peer.read_query(request), 0x0000))
+                else:
+                    peer.answer(peer.read_image(request))
+
+    with FaultSCP(script) as server:
+        scu = pool.scu_of(server, associations)
+        find = scu.finder()
+        with without_timeout():
+            for number in range(3):
+                assert send_in_threads(scu, [image(number)]) == [SENT]
+                assert find.present(STUDY, SERIES) == frozenset()
+        scu.close()
