@@ -25,6 +25,7 @@ from fw_gear_dicom_send.network import (
     query,
     upper_layer,
 )
+from fw_gear_dicom_send.network.context_limit import FEWER_CONTEXTS
 from fw_gear_dicom_send.network.contexts import FALLBACK_SYNTAXES, MAX_CONTEXTS
 from fw_gear_dicom_send.network.rejections import NO_REASON, REJECTED
 from fw_gear_dicom_send.network.statuses import is_stored, resending_of
@@ -78,6 +79,8 @@ def statement() -> str:
         implementation_version=pdus.IMPLEMENTATION_VERSION,
         most_associations=MAX_ASSOCIATIONS,
         most_contexts=MAX_CONTEXTS,
+        fewer_contexts=FEWER_CONTEXTS[0],
+        fewest_contexts=FEWER_CONTEXTS[-1],
         most_unverified=MAX_UNVERIFIED,
         most_in_file=MAX_UNVERIFIED_IN_FILE,
         max_list=query.MAX_LIST,

@@ -255,7 +255,8 @@ class StorageAssociation:
                 raise TLSError(self._peer.where, TLS_ONLY)
             case _:
                 detail = f"{self._peer.where} sent no valid answer to the association request"
-                raise NoAnswerError(Reason(Kind.NO_ASSOCIATION, detail))
+                reason = Reason(Kind.NO_ASSOCIATION, detail)
+                raise NoAnswerError(reason, is_unexplained=layer.wants_to_end)
 
     @property
     def _message_id(self) -> int:

@@ -9,6 +9,7 @@ transfer syntax.
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import chain
 
 from ..dicom.uids import (
     COMPRESSIONS,
@@ -64,13 +65,16 @@ class ContextPlan:
     def __init__(self, mode: ConversionMode = ConversionMode.WHEN_NEEDED) -> None:
         """Start without images. `mode` decides how images are converted."""
         self._mode = mode
+        self.limit = MAX_CONTEXTS
         self._groups: list[dict[Context, None]] = []
 
-    def include(self, wanted: Context, *, alone: bool = False) -> tuple[Context, ...]:
-        """Return the contexts of an association for an image or a query.
+    def include(
+        self, wanted: Context, *, alone: bool = False, limit: int = MAX_CONTEXTS
+    ) -> tuple[Context, ...]:
+        """Return up to `limit` contexts of an association for an image or a query.
 
-        Each new SOP class or transfer syntax adds contexts, up to 128 in a group. Further ones
-        start a new group. Each group includes the context for C-ECHO. With `alone`, only the
+        Each new SOP class or transfer syntax adds contexts, as many as fit in a group. Further
+        ones start a new group. The last context is that for C-ECHO. With `alone`, only the
         contexts for `wanted` are returned.
         """
         needed = [wanted, *_of_class(wanted, FALLBACK_SYNTAXES)]
@@ -78,17 +82,32 @@ class ContextPlan:
             needed += _of_class(wanted, COMPRESSIONS)
         if alone:
             return tuple(dict.fromkeys(needed))
+        group = self._group_of(wanted, needed)
+        if len(group) >= limit:
+            group = dict.fromkeys((*needed, *group))
+        return (*tuple(group)[: limit - 1], ECHO)
+
+    def limit_to(self, number: int) -> None:
+        """Return at most `number` contexts from now on, in more groups."""
+        if number < self.limit:
+            self.limit = number
+            groups, self._groups = self._groups, []
+            for context in chain.from_iterable(groups):
+                self.include(context)
+
+    def _group_of(self, wanted: Context, needed: list[Context]) -> dict[Context, None]:
+        """Return the group with `wanted`, or else add the needed contexts to one with room."""
         for group in self._groups:
             if wanted in group:
-                return tuple(group)
+                return group
         for group in self._groups:
-            if len(group.keys() | needed) <= MAX_CONTEXTS:
+            if len(group.keys() | needed) < self.limit:
                 break
         else:
-            group = {ECHO: None}
+            group = {}
             self._groups.append(group)
         group.update(dict.fromkeys(needed))
-        return tuple(group)
+        return group
 
 
 @lru_cache(1024)

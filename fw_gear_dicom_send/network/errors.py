@@ -18,11 +18,15 @@ from .tls_errors import HandshakeFailure
 
 
 class AssociationError(Exception):
-    """The association cannot be opened, or was lost. The text of the reason is one line."""
+    """The association cannot be opened, or was lost. The text of the reason is one line.
 
-    def __init__(self, reason: Reason) -> None:
+    `is_unexplained` means that the peer refused an association without a known cause.
+    """
+
+    def __init__(self, reason: Reason, *, is_unexplained: bool = False) -> None:
         """Use the text of the reason as the message."""
         self.reason = reason
+        self.is_unexplained = is_unexplained
         super().__init__(reason.text)
 
 

@@ -10,6 +10,7 @@ from ..delivery.blame import given_up
 from ..reasons import Kind, Reason
 from ..retry import RetryBudget, RetryPolicy, retry
 from .association import StorageAssociation
+from .context_limit import open_with_fitting_contexts
 from .contexts import ECHO
 from .errors import (
     AssociationError,
@@ -101,21 +102,24 @@ class Opener:
         self.start(openings)
 
     def _request(self, opening: Opening) -> StorageAssociation:
-        state = self.state
         try:
-            with state.changed:
-                if state.crash:
-                    raise state.crash
-                if state.closed_reason:
-                    raise NoAssociationError(state.closed_reason)
-                contexts, study = state.contexts_for(opening.needs), opening.needs.study
-                assoc = StorageAssociation(
-                    self.peer, contexts, self.transport, self.policy.clock, study
-                )
-                opening.assoc = assoc
-            assoc.open()
+            assoc, limit = open_with_fitting_contexts(partial(self._prepare, opening))
         except OSError as exc:  # the limit of open files is reached
             raise NoConnectionError(Reason(Kind.NO_CONNECTION, exc.strerror or str(exc))) from exc
+        with self.state.changed:
+            self.state.limit_contexts(limit)
+        return assoc
+
+    def _prepare(self, opening: Opening, limit: int) -> StorageAssociation:
+        state, needs = self.state, opening.needs
+        with state.changed:
+            if state.crash:
+                raise state.crash
+            if state.closed_reason:
+                raise NoAssociationError(state.closed_reason)
+            contexts, clock = state.contexts_for(needs, limit), self.policy.clock
+            assoc = StorageAssociation(self.peer, contexts, self.transport, clock, needs.study)
+            opening.assoc = assoc
         return assoc
 
     def _is_worth_waiting(self, opening: Opening, failure: TemporaryError) -> bool:

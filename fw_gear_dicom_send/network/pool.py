@@ -107,6 +107,7 @@ class AssociationPool:
         for context in wanted:
             plan.include(context)
         with self._changed:
+            plan.limit_to(state.plan.limit)
             state.studies[study] = plan
         try:
             yield

@@ -11,7 +11,7 @@ from ..reasons import Reason
 from ..retry import MonotonicClock
 from .assign import Lend, Open, Waiter, assign
 from .association import StorageAssociation
-from .contexts import Context, ContextPlan
+from .contexts import MAX_CONTEXTS, Context, ContextPlan
 from .limit import AssociationLimit
 
 log = logging.getLogger(__name__)
@@ -129,10 +129,15 @@ class PoolState:
         self.changed.notify_all()
         return openings
 
-    def contexts_for(self, needs: Waiter) -> tuple[Context, ...]:
-        """Return the contexts to propose in an association for a waiting thread."""
+    def contexts_for(self, needs: Waiter, limit: int = MAX_CONTEXTS) -> tuple[Context, ...]:
+        """Return up to `limit` contexts to propose in an association for a waiting thread."""
         plan = self.studies.get(needs.study, self.plan)
-        return plan.include(needs.wanted, alone=needs.alone)
+        return plan.include(needs.wanted, alone=needs.alone, limit=limit)
+
+    def limit_contexts(self, number: int) -> None:
+        """Propose at most `number` contexts from now on."""
+        for plan in (self.plan, *self.studies.values()):
+            plan.limit_to(number)
 
     def note_study(self, study: str) -> None:
         """Record an association for an image of a study. A second one splits the study."""

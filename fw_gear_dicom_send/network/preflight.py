@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from time import monotonic
 
 from ..dicom.uids import PATIENT_ROOT_FIND, STORAGE_COMMITMENT, STUDY_ROOT_FIND, VERIFICATION
@@ -10,7 +11,8 @@ from ..errors import ServerError
 from ..retry import RetryPolicy, retry
 from ..text import day
 from .association import StorageAssociation
-from .contexts import FALLBACK_SYNTAXES, MAX_CONTEXTS, Context, describe_result
+from .context_limit import open_with_fitting_contexts
+from .contexts import ECHO, FALLBACK_SYNTAXES, MAX_CONTEXTS, Context, describe_result
 from .errors import (
     AssociationError,
     NoAnswerError,
@@ -119,13 +121,22 @@ def accepted(
     `check` does.
     """
     found: set[Context] = set()
+    rest, limit = contexts, MAX_CONTEXTS
+
+    def prepare(number: int) -> StorageAssociation:
+        return StorageAssociation(peer, (*rest[: number - 1], ECHO), Transport(tls_context))
+
     with _explained():
-        for start in range(0, len(contexts), MAX_CONTEXTS):
-            proposed = contexts[start : start + MAX_CONTEXTS]
-            assoc = _open(peer, tls_context, proposed, REJECTION_POLICY, DEFAULT_TIMEOUTS)
+        while rest:
+            assoc, limit = retry(
+                REJECTION_POLICY,
+                partial(open_with_fitting_contexts, prepare, limit),
+                on=TransientRejectionError,
+            )
             found |= assoc.accepted
+            rest = rest[len(assoc.proposed) - 1 :]
             assoc.release()
-    return frozenset(found)
+    return frozenset(found) - {ECHO}
 
 
 def services(

@@ -35,5 +35,7 @@ def rejection(rejected: Rejected, peer: PeerAE) -> AssociationError:
     if peer.identity and not is_congested:
         detail += "; it may not accept the user identity"
     kind = _KINDS.get((rejected.source, rejected.reason), Kind.REJECTED)
-    is_transient = rejected.result == _TRANSIENT or is_congested
-    return (TransientRejectionError if is_transient else AssociationError)(Reason(kind, detail))
+    if rejected.result == _TRANSIENT or is_congested:
+        return TransientRejectionError(Reason(kind, detail))
+    is_unexplained = (rejected.source, rejected.reason) not in REJECTED
+    return AssociationError(Reason(kind, detail), is_unexplained=is_unexplained)

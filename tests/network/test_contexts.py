@@ -35,11 +35,12 @@ def test_an_uncompressed_image_needs_no_third_context(syntax: str) -> None:
 
 
 def test_new_pairs_join_earlier_ones() -> None:
-    """An association carries all pairs seen so far, in a stable order."""
+    """An association carries all pairs seen so far, in a stable order, and C-ECHO at the end."""
     plan = ContextPlan()
     first = plan.include(Context(CT, RLE))
     second = plan.include(Context(MR, JPEG_2000))
-    assert second[: len(first)] == first
+    assert first[-1] == second[-1] == ECHO
+    assert second[: len(first) - 1] == first[:-1]
     assert len(second) == 7
 
 
@@ -80,6 +81,35 @@ def test_a_known_pair_stays_in_its_association() -> None:
     second = plan.include(Context(CT, RLE))
     assert plan.include(Context(CT, EXPLICIT)) == second
     assert plan.include(Context("1.2.3.0", RLE)) == first
+
+
+def test_fewer_contexts_make_more_associations() -> None:
+    """With a lower limit, each pair finds its fallbacks in one association."""
+    plan = ContextPlan()
+    pairs = [Context(f"1.2.3.{number}", RLE) for number in range(20)]
+    for pair in pairs:
+        plan.include(pair)
+    plan.limit_to(30)
+    plan.limit_to(60)
+    groups = {plan.include(pair) for pair in pairs}
+    assert sorted(len(group) for group in groups) == [7, 28, 28]
+    for pair in pairs:
+        fallbacks = {Context(pair.abstract_syntax, uid) for uid in (EXPLICIT, IMPLICIT)}
+        assert {pair, ECHO} | fallbacks <= set(plan.include(pair))
+
+
+@pytest.mark.parametrize(("number", "classes"), [(0, 20), (15, 20), (19, 20), (9, 10)])
+def test_the_contexts_of_an_image_come_first_if_not_all_fit(number: int, classes: int) -> None:
+    """A trial with fewer contexts has those of the image, and C-ECHO at the end."""
+    plan = ContextPlan()
+    for n in range(classes):
+        plan.include(Context(f"1.2.3.{n}", RLE))
+    wanted = Context(f"1.2.3.{number}", RLE)
+    few = plan.include(wanted, limit=30)
+    assert len(few) == len(set(few)) == 30
+    assert few[:3] == plan.include(wanted, alone=True)
+    assert few[-1] == ECHO
+    assert len(plan.include(wanted)) == len(plan.include(wanted, limit=61)) == 3 * classes + 1
 
 
 @pytest.mark.parametrize(
