@@ -91,8 +91,9 @@ def test_a_patient_waits_for_its_first_image(sending: Sending) -> None:
 
 def test_a_known_study_goes_on(sending: Sending) -> None:
     """A first image of another study does not delay it."""
-    sending.start("a", "1.1", 7)
+    future = sending.start("a", "1.1", 7)
     sending.answer("a")
+    assert future.result(PATIENCE) is SENT
     sending.start("b", "1.2", 8)
     (answer,) = sending.arrived("b")
     sending.start("c", "1.1", 7)
@@ -139,8 +140,9 @@ def test_the_number_of_known_studies_is_bounded() -> None:
     with ThreadPoolExecutor(8) as threads:
         sending = Sending(threads, FirstImages(max_known=2))
         for study in ("1.1", "1.2"):
-            sending.start("a", study, 7)
+            future = sending.start("a", study, 7)
             sending.answer("a")
+            assert future.result(PATIENCE) is SENT
         sending.start("b", "1.1", 7)
         (answer,) = sending.arrived("b")
         sending.start("c", "1.1", 7)
