@@ -108,7 +108,7 @@ def test_each_option_of_the_gear_is_accepted(
         series,
         *to(python_scp, "--calling-ae", "SITE7", "--group", "0x0033", "--identifier", "Lab"),
         *("--stamp", "--tag-value", "gone", "--associations", "1", "--send-retry-time", "5"),
-        *("--skip-existing", "--verify", "none", "--debug"),
+        *("--verify", "none", "--debug"),
         cwd=tmp_path,
     )
 

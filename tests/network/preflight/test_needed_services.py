@@ -53,21 +53,21 @@ def refusal(server: Server, *methods: str, timeouts: Timeouts = LONG_TIMEOUTS) -
 
 def aborts(peer: Peer) -> None:
     """Abort at the first query, as Orthanc does for an unknown AE title."""
-    peer.accept()
+    peer.accept(refused=())
     peer.read_query()
     peer.abort()
 
 
 def is_silent(peer: Peer) -> None:
     """Answer no query."""
-    peer.accept()
+    peer.accept(refused=())
     peer.read_query()
     peer.read_to_end()
 
 
 def answers(peer: Peer) -> None:
     """Find nothing."""
-    peer.accept()
+    peer.accept(refused=())
     peer.socket.sendall(query_answer(peer.read_query(), 0))
     peer.read_to_end()
 

@@ -136,7 +136,7 @@ def test_a_query_does_not_wait_for_an_idle_association(associations: int) -> Non
 
     def script(peer: Peer) -> None:
         with turn:
-            peer.accept()
+            peer.accept(refused=())
             while True:
                 request = peer.read_command()
                 if request.sop_class_uid == FIND:

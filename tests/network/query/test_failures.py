@@ -87,7 +87,7 @@ def test_an_unanswered_query_for_a_series_is_not_retried() -> None:
     """Each try would take the whole timeout."""
 
     def script(peer: Peer) -> None:
-        peer.accept()
+        peer.accept(refused=())
         peer.read_query()
         peer.read_to_end()
 
