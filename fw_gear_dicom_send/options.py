@@ -175,41 +175,34 @@ class Options:
         seconds(),
         300,
         "Maximum time, in seconds, to keep retrying when the server is unreachable or out of "
-        "resources. Each accepted image restarts this time. A single rejected image never stops "
-        "the run.",
+        "resources. Each accepted image restarts this time.",
     )
     response_timeout: float = _sending(
         seconds(1),
         300,
-        "Maximum time, in seconds, to wait for the server's response to an image. The first retry "
-        "waits twice as long. This time does not count towards send_retry_time.",
+        "Maximum time, in seconds, to wait for the server's response to an image. This time does "
+        "not count towards send_retry_time.",
     )
     associations: int = _sending(
         whole(1, MAX_ASSOCIATIONS),
         4,
-        "Number of parallel associations (1-16). If the server allows fewer, the gear uses those "
-        "and logs a warning. With 1, images are sent in archive order, with retries at the end.",
-        command="Number of parallel associations (1-16). If the server allows fewer, those are "
-        "used, with a warning. With 1, images are sent in the order of their names or their "
-        "archive.",
+        "Number of parallel associations (1-16). If the server allows fewer, those are used, with "
+        "a warning. With 1, images are sent in the order of their archive or their names.",
         brief="Parallel associations, 1 to 16 (default: 4)",
         short="-j",
     )
     max_images_per_association: int = _sending(
         whole(0, 1_000_000, zero="no limit"),
         0,
-        "Maximum number of images per association, for servers that limit it. Archives that take "
-        "the end of an association for the end of a study need association_per_study instead. "
-        "0: no limit.",
+        "Maximum number of images per association, for servers that limit it. It splits studies: "
+        "see association_per_study. 0: no limit.",
     )
     association_per_study: bool = _sending(
         BOOLEAN,
         False,
         "Send each study over one association of its own, for archives that take the end of an "
-        "association for the end of a study. All files are downloaded and their headers are read "
-        "before the first image.",
-        command="Send each study over one association of its own, for archives that take the end "
-        "of an association for the end of a study. All headers are read before the first image.",
+        "association for the end of a study. All files are read before the first image is sent.",
+        more="Flywheel files are all downloaded first, so their sizes add up on disk.",
     )
     tls_enabled: bool = _tls(
         False,
@@ -224,8 +217,7 @@ class Options:
         Group.TLS,
         choice(_TLS_PROFILES, "PROFILE"),
         "BCP 195",
-        "Profile of DICOM PS3.15 that selects the cipher suites. All profiles need TLS 1.2 or "
-        "later.",
+        "Profile of DICOM PS3.15 that selects the cipher suites. All need TLS 1.2 or later.",
         needs="tls_enabled",
     )
     tls_require_peer_cert: bool = _tls(
@@ -305,11 +297,8 @@ class Options:
         choice(("none", "find", "commit")),
         "none",
         "Confirm delivery after sending, by UID only. find: query the server (C-FIND) and resend "
-        "missing images. commit: request storage commitment. The job fails if an image is not "
-        "confirmed.",
-        command="Confirm delivery after sending, by UID only. find: query the server (C-FIND) and "
-        "resend missing images. commit: request storage commitment. If an image is not confirmed, "
-        "the exit code is 4.",
+        "missing images. commit: request storage commitment. The run fails (the command with exit "
+        "code 4) if an image is not confirmed.",
         brief="Check delivery after sending",
         more="See [Proof of delivery](#proof-of-delivery).",
     )
