@@ -71,7 +71,8 @@ def _resolved(host: str, port: int, flags: int = 0) -> list[Address]:
 class Connection:
     """Non-blocking socket for IPv4 and IPv6. All waiting is done in `wait`.
 
-    The mutable state is the socket, and when the current call of OpenSSL must have ended.
+    The mutable state is the socket, whether it was cut, and when the current call of OpenSSL must
+    have ended.
     """
 
     def __init__(self, timeouts: Timeouts) -> None:
@@ -80,6 +81,7 @@ class Connection:
         self._socket: socket.socket | None = None
         self._poll = select.poll() if hasattr(select, "poll") else None
         self._tls: SSLSocket | None = None
+        self._is_cut = False
         self._call_end = inf
 
     def open(self, host: str, port: int) -> None:
@@ -127,6 +129,8 @@ class Connection:
             server_hostname=host,
             do_handshake_on_connect=False,
         )
+        if self._is_cut:  # perhaps while neither socket had the descriptor
+            raise OSError("the connection was cut")
         WATCHDOG.add(self)
         self._call_end = monotonic() + self.timeouts.connect
         self._tls.do_handshake()
@@ -217,6 +221,7 @@ class Connection:
 
     def cut(self) -> None:
         """End the connection immediately, and wake the waiting thread. Any thread may call this."""
+        self._is_cut = True
         if connection := self._socket:
             with suppress(OSError):
                 # SSLSocket.shutdown would remove the TLS state that the other thread uses.

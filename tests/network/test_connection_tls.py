@@ -5,13 +5,15 @@ import socket
 import ssl
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trustme
 
 from fw_gear_dicom_send.network.association import StorageAssociation
+from fw_gear_dicom_send.network.connection import Connection
 from fw_gear_dicom_send.network.contexts import Context
 from fw_gear_dicom_send.network.errors import AssociationError
 from fw_gear_dicom_send.network.store import StorageSCU
@@ -115,3 +117,26 @@ def test_plain_text_is_not_accepted(server: TLSServer) -> None:
     """A server with TLS only accepts no unencrypted association."""
     with pytest.raises(AssociationError):
         StorageAssociation(server.peer, CONTEXTS).open()
+
+
+class CutInBetween(ssl.SSLContext):
+    """Context during whose work another thread cuts the connection."""
+
+    connection: Connection
+
+    def wrap_socket(self, sock: socket.socket, *args: Any, **options: Any) -> ssl.SSLSocket:
+        """Cut when the new socket has the descriptor, and nobody knows it yet."""
+        wrapped = super().wrap_socket(sock, *args, **options)
+        self.connection.cut()
+        return wrapped
+
+
+def test_a_cut_before_the_handshake_is_not_lost() -> None:
+    """The thread does not wait for the peer."""
+    context = CutInBetween(ssl.PROTOCOL_TLS_CLIENT)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        context.connection = connection = Connection(replace(LONG_TIMEOUTS, connect=5))
+        connection.open(*server.getsockname())
+        with pytest.raises(OSError, match="cut"):
+            connection.secure(context, "127.0.0.1")
+        connection.close()
