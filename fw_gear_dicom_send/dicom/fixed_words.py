@@ -27,41 +27,36 @@ _PART = re.compile(
     re.IGNORECASE,
 )
 """A UID, a tag, a status, or a word: all characters but space and punctuation of ASCII."""
-_JOINED = re.compile(r"\w[._/\\:]+\w")
 _CAMEL_CASE = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
-_BETWEEN_HIDDEN = re.compile(r"\0(?:[^\w\0()\[\]{}]*\0)+")
+_BETWEEN_HIDDEN = re.compile(r"\0(?:(?:_|[^\w\0()\[\]{}])*\0)+")
 
 _MESSAGE_WORDS = """
-    a aborted accept accepted accepting accepts already api are argument association associations
-    authorized be because busy called calling can cannot client committed configured conflict
-    conflicting connect connected connecting connection connections corrupt corrupted could crashed
-    create database dataset deadlock decode denied differ different differs disabled discarded disk
-    does doesn duplicate encountered errors exceeded exception exceptions exist existing exists
-    expired fatal found given has have host however http illegal improper improperly inactive
-    incompatible incomplete inconsistent incorrect insert insufficient interrupted invalid io it
-    its java license licensed longer malformed match merged mismatch missing moved must net nio no
-    none null overloaded parse parsing permission permitted please policy pool problem quota
-    reached received refuse refused reject rejects requests retention rolled runtime same save
-    saved server socket sql store storing such take than that there this timed timeout too trusted
-    unable unauthorized unavailable understand unexpected unhandled unknown unreachable unreadable
-    unrecognized unsuccessful unsupported violates was were when who will write writing wrong yet
-    you your
+    a aborted accept accepted accepting accepts again already another api are argument
+    association associations authorized be because born busy called calling can cannot client
+    committed compress configured conflict conflicting connect connected connecting connection
+    connections corrupt corrupted could crashed create database dataset deadlock decode denied
+    differ different differs disabled discarded disk does doesn due duplicate encountered errors
+    exceeded exception exceptions exist existing exists expired fatal found free given has have
+    here host however http illegal improper improperly inactive incompatible incomplete inconsistent
+    incorrect insert insufficient interrupted into invalid io it its java later license licensed
+    locked longer malformed match merged mismatch missing moved must net nio no none null
+    overloaded parse parsing partition permanent permission permitted please policy pool problem
+    quota reached readonly received refuse refused reject rejecting rejects requests resolve
+    retention retry rolled rule runtime same save saved server socket some sql still store
+    storing such take temporarily than that their there these this timed timeout too trusted
+    unable unauthorized unavailable understand unexpected unhandled unknown unreachable
+    unreadable unrecognized unsuccessful unsupported violates was were when which while who will
+    without write writing wrong yet you your
 """
 
 
-def without_values(text: str, *, is_strict: bool) -> str:
+def without_values(text: str) -> str:
     """Return a text with all parts hidden that may be values of any dataset.
 
-    These are quotes and brackets, values of keys, names with a caret, and all digits except UIDs,
-    tags and statuses. Of other words, those in lower case stay, unless punctuation joins them or
-    the rule `is_strict`. The rest stays if it consists of fixed words.
+    These are quotes and brackets, values of keys, names with a caret, all digits except UIDs, tags
+    and statuses, and all other words that are not fixed ones.
     """
-
-    def shown_words(part: re.Match[str]) -> str:
-        strict = is_strict or bool(_JOINED.search(part[0]))
-        return _PART.sub(lambda match: _shown(match, strict), part[0])
-
-    return re.sub(r"\S+", shown_words, _VALUE.sub(HIDDEN, text))
+    return _PART.sub(_shown, _VALUE.sub(HIDDEN, text))
 
 
 def shown(text: str) -> str:
@@ -69,13 +64,13 @@ def shown(text: str) -> str:
     return _BETWEEN_HIDDEN.sub(HIDDEN, text).replace(HIDDEN, MASK)
 
 
-def _shown(match: re.Match[str], is_strict: bool) -> str:
+def _shown(match: re.Match[str]) -> str:
     word = match["word"]
-    return HIDDEN if word and not _is_fixed(word, is_strict) else match[0]
+    return HIDDEN if word and not _is_fixed(word) else match[0]
 
 
-def _is_fixed(word: str, is_strict: bool) -> bool:
-    if not any(map(str.isalnum, word)) or (word.isalpha() and word.islower() and not is_strict):
+def _is_fixed(word: str) -> bool:
+    if not any(map(str.isalnum, word)):
         return True
     known = _known_words()
     return word.isascii() and (

@@ -107,12 +107,12 @@ class Identity:
         """Return a server's message with `[...]` for all that may be a value of any dataset.
 
         A message may name another patient. So only fixed words are shown, without those that
-        this dataset contains. If its values are unknown, the rule for fixed words is stricter.
+        this dataset contains.
         """
         text = text.replace(HIDDEN, " ")
         forms, is_cut = self._forms(), _may_be_cut(text)
         without_quotes = self._without_quotes(text, forms, is_cut)
-        fixed = without_values(without_quotes, is_strict=not self.is_known)
+        fixed = without_values(without_quotes)
         # The parts of a value that remain may be another value.
         return shown(self._without_quotes(fixed, forms, is_cut))
 

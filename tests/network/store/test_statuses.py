@@ -75,10 +75,10 @@ def test_the_remark_has_the_servers_details(scu: SCUFactory) -> None:
 
 def test_the_remark_has_a_single_offending_element(scu: SCUFactory) -> None:
     """A single offending element has the same format as several."""
-    with PythonSCP(status=status_with(0xB007, "odd", 0x00080016)) as server:
+    with PythonSCP(status=status_with(0xB007, "invalid", 0x00080016)) as server:
         (result,) = send_all(scu(server), [made_instance()])
     assert outcome(result)[:2] == (True, Kind.WARNING)
-    assert "offending elements (0008,0016), error comment odd" in outcome(result).text
+    assert "offending elements (0008,0016), error comment invalid" in outcome(result).text
 
 
 def test_an_error_comment_is_one_line_of_text(scu: SCUFactory) -> None:
