@@ -111,11 +111,12 @@ _FOUND = Reason(Kind.ALREADY_STORED)
 class AlreadyStored:
     """An image that was not sent because the server already has it.
 
-    `reason` says how this is known.
+    `reason` says how this is known. `is_equal` means that the dataset is known to be equal.
     """
 
     transfer: ClassVar[Transfer] = Transfer()
     reason: Reason = _FOUND
+    is_equal: bool = False
 
     @property
     def remarks(self) -> tuple[Reason, ...]:

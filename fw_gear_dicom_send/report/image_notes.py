@@ -5,7 +5,6 @@ from collections.abc import Mapping
 
 from ..delivery.results import AlreadyStored
 from ..models import ImageRecord
-from ..reasons import Kind
 from ..text import quantity
 from .events import Observer
 
@@ -22,9 +21,8 @@ _OTHER_CONTENT = (0x0111, 0xB007)
 class ImageNotes(Observer):
     """Counter of such images. The mutable state is the counts."""
 
-    def __init__(self, *, is_queried: bool) -> None:
-        """Start with no image. Existing images are known only if the server `is_queried`."""
-        self._is_queried = is_queried
+    def __init__(self) -> None:
+        """Start with no image."""
         self._is_resending = False
         self.content: Counter[str] = Counter()
         """Number of images that may have other content on the server, by cause."""
@@ -43,8 +41,7 @@ class ImageNotes(Observer):
         if answer and answer.code in _OTHER_CONTENT:
             self.content[f"status {answer.text}"] += 1
         if isinstance(result, AlreadyStored):
-            is_found = self._is_queried and result.reason.kind is Kind.ALREADY_STORED
-            self.content[result.reason.text] += is_found
+            self.content[result.reason.text] += not result.is_equal
         elif record.sop_instance_uid:  # readable
             self.missing["patient_id"] += not record.has_patient_id
             self.missing["study_instance_uid"] += not record.study_instance_uid

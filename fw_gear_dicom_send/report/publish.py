@@ -84,7 +84,7 @@ class Reports:
         self._throughput = Throughput()
         self._modalities = ModalityCounts()
         self._examples = ImageExamples()
-        self._notes = ImageNotes(is_queried=config.skip_existing)
+        self._notes = ImageNotes()
         self._written: list[Report] = []
         self._is_whole = True
         self._is_refused = False

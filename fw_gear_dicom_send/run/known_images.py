@@ -27,7 +27,8 @@ _MAX_SERIES = 64
 _MIN_SLOTS = 1 << 10
 _MAX_SIZE = _MAX_CRC = (1 << 32) - 1
 _WORD = (1 << 64) - 1
-_SENT_EARLIER = AlreadyStored(Reason(Kind.SENT_EARLIER))
+_SENT_BEFORE = AlreadyStored(is_equal=True)
+_SENT_EARLIER = AlreadyStored(Reason(Kind.SENT_EARLIER), is_equal=True)
 _DUPLICATE = NotSent(Reason(Kind.DUPLICATE_UID))
 
 
@@ -110,7 +111,7 @@ class KnownImages:
             if known is None:
                 self._in_flight[uid] = own
         if known is not None:
-            return AlreadyStored() if known == (own or _digest_of(instance)) else _DUPLICATE
+            return _SENT_BEFORE if known == (own or _digest_of(instance)) else _DUPLICATE
         if own is not None:
             return instance
         dataset = instance.dataset

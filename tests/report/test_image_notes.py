@@ -37,8 +37,8 @@ def answered(code: int, *, is_sent: bool = True) -> StoreResult:
     return Sent(transfer) if is_sent else NotSent(Reason(Kind.REFUSED), transfer)
 
 
-def noted(*records: ImageRecord, is_queried: bool = True) -> ImageNotes:
-    notes = ImageNotes(is_queried=is_queried)
+def noted(*records: ImageRecord) -> ImageNotes:
+    notes = ImageNotes()
     for one in records:
         notes.image(one)
     return notes
@@ -77,7 +77,7 @@ def test_images_with_other_content_are_counted() -> None:
         record(answered(0xB000)),
         record(answered(0)),
         record(NotSent(Reason(Kind.NOT_READ))),
-        record(AlreadyStored(Reason(Kind.SENT_EARLIER))),
+        record(AlreadyStored(is_equal=True)),
     )
     assert content_text(notes.content) == (
         "The content on the server may differ for 6 images: already there (3), status 0x0111 "
@@ -87,14 +87,9 @@ def test_images_with_other_content_are_counted() -> None:
     assert content_text(noted(record(answered(0))).content) == ""
 
 
-def test_equal_images_of_a_run_are_no_existing_ones() -> None:
-    """Without queries, an image that is already there was sent by this run."""
-    assert content_text(noted(record(AlreadyStored()), is_queried=False).content) == ""
-
-
 def test_resent_images_do_not_count_again() -> None:
     """The first result of an image counts."""
-    notes = ImageNotes(is_queried=True)
+    notes = ImageNotes()
     notes.image(record(answered(0x0111), False))
     notes.start_resending()
     notes.image(record(answered(0x0111), False))

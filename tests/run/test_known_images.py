@@ -15,7 +15,7 @@ from fw_gear_dicom_send.run.known_images import KnownImages
 
 MANY = 50_000
 BYTES_EACH = 80
-EQUAL = AlreadyStored()
+EQUAL = AlreadyStored(is_equal=True)
 DIFFERENT = NotSent(Reason(Kind.DUPLICATE_UID))
 
 
