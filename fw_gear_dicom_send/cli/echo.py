@@ -173,7 +173,10 @@ class _Capabilities:
             alone = ", but only in a separate association" if answer.is_alone else ""
             offer = f"accepted{alone}" if answer.is_accepted else f"not accepted: {answer.refusal}"
             yield from wrapped(f"{title}: ", offer, indent=4)
-        yield from wrapped("verify find, skip_existing: ", self._possible("verify_find"), indent=4)
+        find = self._possible("verify_find")
+        if self._offers(STUDY_ROOT_FIND):
+            find += f", if the server answers queries of {server.calling_ae}"
+        yield from wrapped("verify find, skip_existing: ", find, indent=4)
         commit = self._possible("verify_commit")
         if self._offers(STORAGE_COMMITMENT):
             commit += ", if the server reports over the same association; else use --commit-port"
