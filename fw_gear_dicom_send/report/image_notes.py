@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 from ..delivery.results import AlreadyStored
 from ..models import ImageRecord
+from ..reasons import Kind
 from ..text import quantity
 from .events import Observer
 
@@ -40,6 +41,9 @@ class ImageNotes(Observer):
         result, answer = record.result, record.result.transfer.answer
         if answer and answer.code in _OTHER_CONTENT:
             self.content[f"status {answer.text}"] += 1
+        for remark in result.remarks:
+            if remark.kind is Kind.ANSWER_LOST:
+                self.content[remark.text] += 1
         if isinstance(result, AlreadyStored):
             self.content[result.reason.text] += not result.is_equal
         elif record.sop_instance_uid:  # readable

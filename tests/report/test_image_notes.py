@@ -76,12 +76,14 @@ def test_images_with_other_content_are_counted() -> None:
         record(answered(0xB007)),
         record(answered(0xB000)),
         record(answered(0)),
+        record(Sent(Transfer(), (Reason(Kind.ANSWER_LOST), Reason(Kind.CONVERTED)))),
         record(NotSent(Reason(Kind.NOT_READ))),
         record(AlreadyStored(is_equal=True)),
     )
     assert content_text(notes.content) == (
-        "The content on the server may differ for 6 images: already there (3), status 0x0111 "
-        "Text (2), status 0xB007 Text (1). To replace it, delete these images there, then send "
+        "The content on the server may differ for 7 images: already there (3), status 0x0111 "
+        "Text (2), status 0xB007 Text (1), the answer was lost, but a query found the image on "
+        "the server (1). To replace it, delete these images there, then send "
         "them again"
     )
     assert content_text(noted(record(answered(0))).content) == ""
