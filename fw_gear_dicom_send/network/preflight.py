@@ -65,9 +65,8 @@ def check(
 
     Raises ServerError, whose message says what to check (PS3.4 annex A, PS3.8 9.3.4).
     """
-    contexts = [*_VERIFICATION, *(one for service in services for one in service.contexts)]
     with _explained(purpose):
-        assoc = _open(peer, tls_context, contexts, policy, timeouts)
+        assoc = _open_with(services, peer, tls_context, policy, timeouts)
         try:
             status, seconds, session = None, 0.0, assoc.tls
             if session:
@@ -98,9 +97,7 @@ def check(
             refusal = service.refusal(alone)
             alone.release()
             if refusal:
-                raise ServerError(
-                    f"Cannot use {service.service} at {peer.where}: {refusal.text}: {_NO_SERVICE}"
-                )
+                raise ServerError(_refusal(service.service, peer, refusal.text))
         return ServerInfo(
             assoc.implementation,
             assoc.max_pdu_length,
@@ -175,6 +172,11 @@ def _answers(
     return assoc.accepted, "" if is_accepted else words
 
 
+def _refusal(service: str, peer: PeerAE, cause: object) -> str:
+    """Return the message for a server without a service that the run needs."""
+    return f"Cannot use {service} at {peer.where}: {cause}: {_NO_SERVICE}"
+
+
 def _log_identity(identity: UserIdentity, *, is_confirmed: bool) -> None:
     """Log whether the peer confirmed the identity (PS3.7 D.3.3.7.2)."""
     if is_confirmed:
@@ -182,6 +184,28 @@ def _log_identity(identity: UserIdentity, *, is_confirmed: bool) -> None:
     elif identity.wants_response:
         # Some servers check a passcode, but confirm other types only: pynetdicom does.
         log.info("The server did not confirm the user identity; it may have ignored it")
+
+
+def _open_with(
+    services: Collection[InquirySCU],
+    peer: PeerAE,
+    tls_context: TLSContext | None,
+    policy: RetryPolicy,
+    timeouts: Timeouts,
+) -> StorageAssociation:
+    """Open an association for Verification and services.
+
+    Raises ServerError if the peer accepts one only without the services.
+    """
+    contexts = [*_VERIFICATION, *(one for service in services for one in service.contexts)]
+    try:
+        return _open(peer, tls_context, contexts, policy, timeouts)
+    except AssociationError as exc:
+        if not (services and exc.is_unexplained):
+            raise
+        _open(peer, tls_context, _VERIFICATION, policy, timeouts).release()
+        names = " and ".join(service.service for service in services)
+        raise ServerError(_refusal(names, peer, exc)) from exc
 
 
 @contextmanager

@@ -1,5 +1,7 @@
 """A server without a service that the run needs fails the check."""
 
+from collections.abc import Callable
+
 import pytest
 from pynetdicom.sop_class import (  # type: ignore[attr-defined]
     StudyRootQueryRetrieveInformationModelFind,
@@ -152,6 +154,29 @@ def test_a_service_may_need_an_association_of_its_own() -> None:
     with FaultSCP(script) as server:
         check(server, "find")
         assert server.connections == 2
+
+
+@pytest.mark.parametrize("refuses", [Peer.abort, Peer.close, lambda peer: peer.reject(1, 1, 1)])
+def test_a_server_may_refuse_an_association_with_services(
+    refuses: Callable[[Peer], None],
+) -> None:
+    """The error does not blame the AE titles: without services, the server accepts one."""
+
+    def script(peer: Peer) -> None:
+        if peer.read_request() > 2:
+            refuses(peer)
+        else:
+            peer.accept()
+            peer.read_to_end()
+
+    with FaultSCP(script) as server:
+        words = refusal(server, "find", "commit")
+        assert server.connections == 2
+        assert all(word in words for word in ("query_ae", "verify", "skip_existing"))
+    with FaultSCP(refuses) as server:
+        with pytest.raises(ServerError) as caught:
+            check(server, "find")
+        assert "query_ae" not in str(caught.value)
 
 
 @pytest.mark.parametrize("status", [0x0122, 0x0124, 0x0211])
