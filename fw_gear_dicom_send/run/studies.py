@@ -9,10 +9,11 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from threading import Lock
+from threading import Condition
 
 from ..archive import Archive, InnerItems, Member
 from ..config import SendConfig
+from ..delivery.results import Planned, Sent
 from ..delivery.sender import Sender
 from ..dicom.part10 import skips
 from ..dicom.stamp import stamp
@@ -26,9 +27,13 @@ from .image_queue import FileEnd, ImageQueue, ImageResult
 
 @dataclass
 class Study:
-    """What the files contain of a study: SOP classes with transfer syntaxes, and files."""
+    """What the files contain of a study: SOP classes with transfer syntaxes, patients, and files.
+
+    Patients are known by hashes.
+    """
 
     encodings: set[tuple[str, str]] = field(default_factory=set)
+    patients: set[int] = field(default_factory=set)
     entries: list[FileEntry] = field(default_factory=list)
 
 
@@ -122,8 +127,9 @@ class Survey:
         if not isinstance(instance, SOPInstance):
             return None
         with closing(instance):
-            encoding = instance.sop_class_uid, instance.transfer_syntax_uid
-            self._study(instance.study_instance_uid).encodings.add(encoding)
+            study = self._study(instance.study_instance_uid)
+            study.encodings.add((instance.sop_class_uid, instance.transfer_syntax_uid))
+            study.patients |= {instance.patient} - {0}
             return instance.study_instance_uid
 
     def _study(self, uid: str) -> Study:
@@ -155,8 +161,12 @@ class _FileSoFar:
 class StudyQueues:
     """Queues of images, one for each study; each thread sends whole studies.
 
-    The mutable state is the remaining studies, the queues with their files so far, and the
-    summaries of files. The lock guards what several threads change.
+    A study waits while another one may send the first image of its patient. If it waited with an
+    association, the other study might wait for that association.
+
+    The mutable state is the remaining studies, the patients that each current study may create,
+    the queues with their files so far, and the summaries of files. The condition guards what
+    several threads change.
     """
 
     def __init__(
@@ -173,11 +183,13 @@ class StudyQueues:
         self._files = files
         # Images without a study come last, as they may need the place of another association.
         self._remaining = deque(sorted(survey.studies, key="".__eq__))
+        self._creating: dict[str, set[int]] = {}
+        self._created: set[int] = set()
         self._queues: deque[ImageQueue] = deque()
         self._downloads: deque[Downloads] = deque()
         users = Counter(entry for study in survey.studies.values() for entry in study.entries)
         self._so_far = {entry: _FileSoFar(number) for entry, number in users.items()}
-        self._lock = Lock()
+        self._changed = Condition()
 
     def results(self) -> Iterator[ImageResult | FileEnd]:
         """Send studies on the calling thread; yield results and the summaries of files."""
@@ -186,17 +198,25 @@ class StudyQueues:
             self._queues.append(queue)
             self._downloads.append(downloads)
             downloads.start()
-            with self._sender.study(uid, self._survey.studies[uid].encodings):
-                for result in queue.results():
-                    yield from self._merged(result)
+            try:
+                with self._sender.study(uid, self._survey.studies[uid].encodings):
+                    for result in queue.results():
+                        if isinstance(result, ImageResult):
+                            self._note_patient(uid, result)
+                        yield from self._merged(result)
+            finally:
+                with self._changed:
+                    del self._creating[uid]
+                    self._changed.notify_all()
 
     def start(self) -> None:
         """Do nothing, as the threads start the files of their studies."""
 
     def stop(self) -> None:
         """Start no more studies, and stop the current ones."""
-        with self._lock:
+        with self._changed:
             self._remaining.clear()
+            self._changed.notify_all()
         for downloads in tuple(self._downloads):
             downloads.stop()
 
@@ -215,15 +235,38 @@ class StudyQueues:
                 yield so_far.end(is_whole=False)
 
     def _next(self) -> str | None:
-        with self._lock:
-            return self._remaining.popleft() if self._remaining else None
+        """Return the next study whose patients no other study may create, None at the end."""
+        with self._changed:
+            while self._remaining:
+                creating = set[int]().union(*self._creating.values())
+                for uid in self._remaining:
+                    patients = self._survey.studies[uid].patients - self._created
+                    if creating.isdisjoint(patients):
+                        self._remaining.remove(uid)
+                        self._creating[uid] = patients
+                        return uid
+                self._changed.wait()
+        return None
+
+    def _note_patient(self, uid: str, result: ImageResult) -> None:
+        """Record that the server has a patient after its first image."""
+        content = result.image.content
+        if (
+            isinstance(content, SOPInstance)
+            and content.patient in self._creating[uid]
+            and isinstance(result.result, Sent | Planned)
+        ):
+            with self._changed:
+                self._creating[uid].discard(content.patient)
+                self._created.add(content.patient)
+                self._changed.notify_all()
 
     def _merged(self, result: ImageResult | FileEnd) -> Iterator[ImageResult | FileEnd]:
         """Yield a result, but the summary of a file only after its last study."""
         if isinstance(result, ImageResult):
             yield result
             return
-        with self._lock:
+        with self._changed:
             so_far = self._so_far[result.entry]
             so_far.ends.append(result)
             is_whole = len(so_far.ends) == so_far.studies

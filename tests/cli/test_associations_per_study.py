@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
+from threading import Lock
 
 import pytest
 from pydicom import dcmread
@@ -11,7 +12,7 @@ from pydicom.filebase import DicomBytesIO
 from tests.support.fault_scp import FaultSCP, Peer
 from tests.support.pacs import CStore, PythonSCP
 from tests.support.sample_files import ArchiveMember, encoded, made, tar_of, zip_of
-from tests.support.send_command import send, to
+from tests.support.send_command import rows_of, send, to
 
 CT, MR = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.4"
 STUDIES, IMAGES = 5, 4
@@ -141,3 +142,30 @@ def test_a_split_study_is_named(tmp_path: Path) -> None:
     assert f"Study {study_uid(0)} is split" in result.stderr
     (page,) = tmp_path.glob("*.html")
     assert study_uid(0) in page.read_text()
+
+
+def test_refused_first_images_of_a_patient_at_a_server_with_one_association(tmp_path: Path) -> None:
+    """A study that may create the patient needs no association that another study holds."""
+    folder, free, refused = tmp_path / "in", Lock(), 3
+    folder.mkdir()
+    for number in range(STUDIES * IMAGES):
+        uid = study_uid(number // IMAGES)
+        image = encoded(made(number, StudyInstanceUID=uid, PatientID="one"))
+        (folder / f"{number:02}.dcm").write_bytes(image)
+
+    def serve_one(peer: Peer) -> None:
+        if not free.acquire(blocking=False):
+            peer.reject(2, 3, 2)
+            return
+        try:
+            peer.accept()
+            while True:
+                image = peer.read_image()
+                peer.answer(image, 0xA900 if len(server.images) <= refused else 0)
+        finally:
+            free.release()
+
+    with FaultSCP(serve_one) as server:
+        result = send(folder, *to(server, OPTION, "-j", 3), cwd=tmp_path, timeout=60)
+    assert result.exit_code == 1
+    assert [row["Images Sent"] for row in rows_of(tmp_path)] == [str(STUDIES * IMAGES - refused)]
