@@ -149,7 +149,8 @@ class Sender(Protocol):
     def finder(self, timeout: float = inf) -> Finder:
         """Return an inquirer that can list the images of a series.
 
-        It waits for an answer for `timeout` seconds at most.
+        It waits for an answer for `timeout` seconds at most. With a timeout, the service is
+        optional: if the server refuses it, the run goes on.
         """
 
     def facts(self) -> SenderFacts:

@@ -46,9 +46,10 @@ class Findings:
 class InquirySCU:
     """SCU of a query service that shares the associations for images if the server allows it.
 
-    Otherwise the pool opens an association for the service alone, in place of another one. The
-    mutable state is whether associations are shared, the number of failed requests in a row, and
-    the reason why no more requests are sent.
+    Otherwise the pool opens an association for the service alone, in place of another one. An
+    `optional` service does without: if the server refused this association, the pool would give
+    the server up. The mutable state is whether associations are shared, the number of failed
+    requests in a row, and the reason why no more requests are sent.
     """
 
     abstract_syntax = ""
@@ -60,9 +61,11 @@ class InquirySCU:
         *,
         timeouts: Timeouts = DEFAULT_TIMEOUTS,
         shares_associations: bool = True,
+        optional: bool = False,
     ) -> None:
         """Use the associations of `pool`, which also send images with `shares_associations`."""
         self._pool = pool
+        self._optional = optional
         self._timeouts = timeouts
         self._lock = Lock()
         self._shares_associations = shares_associations
@@ -166,6 +169,6 @@ class InquirySCU:
             if context:
                 # Raised inside the block, the error would abort the association.
                 raise failure
-            if not self._shares_associations:
+            if self._optional or not self._shares_associations:
                 raise QueryError(Reason(Kind.NOT_OFFERED, self.service))
             self._shares_associations = False

@@ -161,10 +161,16 @@ class FindSCU(InquirySCU):
         *,
         timeouts: Timeouts = DEFAULT_TIMEOUTS,
         shares_associations: bool = True,
+        optional: bool = False,
         policy: RetryPolicy = DEFAULT_POLICY,
     ) -> None:
         """Use the associations of `pool`. `policy` has the waits of `present`."""
-        super().__init__(pool, timeouts=timeouts, shares_associations=shares_associations)
+        super().__init__(
+            pool,
+            timeouts=timeouts,
+            shares_associations=shares_associations,
+            optional=optional,
+        )
         self._policy = replace(policy, max_tries=_MAX_TRIES)
 
     def present(self, study_instance_uid: str, series_instance_uid: str) -> frozenset[str]:

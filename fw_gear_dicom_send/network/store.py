@@ -90,7 +90,8 @@ class StorageSCU:
         self._queries = self._pool
         self._shares_associations = not (query_peer or has_study_associations)
         if not self._shares_associations:
-            self._queries = _query_pool(query_peer or peer, retry_time, transport, policy)
+            patience = retry_time if queries else 0  # without, only lost answers are queried
+            self._queries = _query_pool(query_peer or peer, patience, transport, policy)
         attempts = StoreAttempts(
             self._pool,
             convert,
@@ -163,14 +164,19 @@ class StorageSCU:
         )
 
     def finder(self, timeout: float = inf) -> "FindSCU":
-        """Return the SCU of C-FIND."""
+        """Return the SCU of C-FIND.
+
+        With a `timeout`, no study is sent any more, and the run does without a missing service.
+        """
         from .query import FindSCU
 
-        timeouts = self._transport.timeouts
+        timeouts, optional = self._transport.timeouts, timeout < inf
+        shares = self._shares_associations or (optional and not self._query_peer)
         return FindSCU(
-            self._queries,
+            self._pool if shares else self._queries,
             timeouts=replace(timeouts, find=min(timeouts.find, timeout)),
-            shares_associations=self._shares_associations,
+            shares_associations=shares,
+            optional=optional,
             policy=self._policy,
         )
 

@@ -14,6 +14,7 @@ from fw_gear_dicom_send.run.quarantine import QuarantinePolicy
 from tests.support.choosy import Archives, Run, number_of, run_steps
 from tests.support.clock import Clock
 from tests.support.fault_scp import STUDY_ROOT_FIND, FaultSCP, Image, Peer
+from tests.support.gear_runs import CT
 from tests.support.querying import found, query_answer
 from tests.support.sample_files import uid_of
 
@@ -38,6 +39,14 @@ def abort_on_query(peer: Peer, *_: object) -> None:
 
 def ignore_query(peer: Peer, *_: object) -> None:
     peer.read_to_end()
+
+
+def reject_permanently(peer: Peer) -> None:
+    peer.reject(1, 1, 1)
+
+
+def reject_temporarily(peer: Peer) -> None:
+    peer.reject(2, 1, 1)
 
 
 @dataclass
@@ -122,6 +131,28 @@ def test_a_server_without_queries_gets_the_image_again(tmp_path: Path) -> None:
     run = server.run(tmp_path, 3)
     assert run.not_sent == {}
     assert (server.tries[2], server.queries) == (2, [])
+    assert sum(run.waits) == pytest.approx(5, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    "refusal", [reject_permanently, reject_temporarily, Peer.abort, Peer.close]
+)
+def test_a_server_that_refuses_associations_without_images(
+    tmp_path: Path, refusal: Callable[[Peer], None]
+) -> None:
+    """The run asks for none, as it would give the server up."""
+    server = LosingAnswers(lost=[2, 3], refused=(STUDY_ROOT_FIND,))
+
+    def serve(peer: Peer) -> None:
+        peer.read_request()
+        if CT.encode() in peer.request:
+            server(peer)
+        else:
+            refusal(peer)
+
+    with FaultSCP(serve) as scp:
+        run = run_steps(scp, Archives(tmp_path, range(1, 5)), tmp_path, clock=server.clock)
+    assert run.not_sent == {}
     assert sum(run.waits) == pytest.approx(5, abs=0.01)
 
 
