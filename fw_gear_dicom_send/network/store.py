@@ -66,7 +66,7 @@ class StorageSCU:
             query_peer: Server for queries, over one additional association. None for `peer`.
             queries: Methods of `inquirer` that `check` includes.
             has_study_associations: Whether each study gets an association of its own. Queries then
-                use one additional association.
+                may use one additional association.
             listener: Receives storage commitment reports over associations that the server opens.
         """
         self._peer = peer
@@ -78,9 +78,10 @@ class StorageSCU:
         self._retry_policy = replace(policy, max_time=retry_time)
         budget = RetryBudget(retry_time, policy.clock)
         self._conversion = conversion
+        has_additional = has_study_associations and queries and not query_peer
         self._pool = AssociationPool(
             peer,
-            associations,
+            associations + bool(has_additional),
             budget,
             transport,
             policy=policy,
@@ -88,10 +89,9 @@ class StorageSCU:
             max_images=max_images,
         )
         self._queries = self._pool
-        self._shares_associations = not (query_peer or has_study_associations)
-        if not self._shares_associations:
+        if query_peer:
             patience = retry_time if queries else 0  # without, only lost answers are queried
-            self._queries = _query_pool(query_peer or peer, patience, transport, policy)
+            self._queries = _query_pool(query_peer, patience, transport, policy)
         attempts = StoreAttempts(
             self._pool,
             convert,
@@ -159,24 +159,23 @@ class StorageSCU:
         return CommitmentSCU(
             self._queries,
             timeouts=self._transport.timeouts,
-            shares_associations=self._shares_associations,
+            shares_associations=not self._query_peer,
             listener=self._listener,
         )
 
     def finder(self, timeout: float = inf) -> "FindSCU":
         """Return the SCU of C-FIND.
 
-        With a `timeout`, no study is sent any more, and the run does without a missing service.
+        With a `timeout`, the run does without a service that the server refuses.
         """
         from .query import FindSCU
 
-        timeouts, optional = self._transport.timeouts, timeout < inf
-        shares = self._shares_associations or (optional and not self._query_peer)
+        timeouts = self._transport.timeouts
         return FindSCU(
-            self._pool if shares else self._queries,
+            self._queries,
             timeouts=replace(timeouts, find=min(timeouts.find, timeout)),
-            shares_associations=shares,
-            optional=optional,
+            shares_associations=not self._query_peer,
+            optional=timeout < inf,
             policy=self._policy,
         )
 

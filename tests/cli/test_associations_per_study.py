@@ -9,6 +9,7 @@ import pytest
 from pydicom import dcmread
 from pydicom.filebase import DicomBytesIO
 
+from tests.support.archive_scp import ArchiveSCP
 from tests.support.fault_scp import FaultSCP, Peer
 from tests.support.pacs import CStore, PythonSCP
 from tests.support.sample_files import ArchiveMember, encoded, made, tar_of, zip_of
@@ -169,3 +170,15 @@ def test_refused_first_images_of_a_patient_at_a_server_with_one_association(tmp_
         result = send(folder, *to(server, OPTION, "-j", 3), cwd=tmp_path, timeout=60)
     assert result.exit_code == 1
     assert [row["Images Sent"] for row in rows_of(tmp_path)] == [str(STUDIES * IMAGES - refused)]
+
+
+def test_queries_at_a_server_with_one_association(tmp_path: Path) -> None:
+    """The association for queries makes room for that of a study."""
+    paths = mixed(tmp_path / "in")
+    server = ArchiveSCP()
+    server.ae.maximum_associations = 1
+    with server:
+        options = to(server, OPTION, "--skip-existing", "-j", 2, "--send-retry-time", 5)
+        result = send(tmp_path / "in", *options, cwd=tmp_path)
+    assert result.exit_code == 0, result.stderr
+    assert len(server.stored) == len(paths)
