@@ -64,6 +64,7 @@ def assign(
     limit: int = 1,
     is_parallel: bool = False,
     studies: Collection[str] = (),
+    may_split: bool = False,
 ) -> list[Decision]:
     """Decide for each waiter, in their order. A waiter without a decision continues to wait.
 
@@ -75,7 +76,8 @@ def assign(
     an idle one that does not fit is replaced: the peer might not answer until it is released.
 
     `studies` have an association that is lent or being opened. A study waits for its association,
-    and for room: no association of another study is replaced while it is alive.
+    and for room: no association of another study is replaced while it is alive, unless the pool
+    `may_split` studies.
     """
     decisions: list[Decision] = []
     busy = set(studies)
@@ -98,7 +100,8 @@ def assign(
             elif idle or has_room:
                 keeps = has_room and is_parallel
                 unfit = [(one, associations[one]) for one in idle]
-                replaced = _replaceable(unfit, waiter, is_alive, keeps=keeps, has_room=has_room)
+                splits = not has_room and (may_split or not waiter.study)
+                replaced = _replaceable(unfit, waiter, is_alive, keeps=keeps, splits=splits)
                 if replaced is None and not has_room:
                     continue
                 busy |= {waiter.study} - {""}
@@ -115,20 +118,19 @@ def _replaceable(
     is_alive: Callable[[Any], bool],
     *,
     keeps: bool,
-    has_room: bool,
+    splits: bool,
 ) -> int | None:
     """Return the idle association to replace, None if there is none or no need.
 
     One that is alive is replaced unless the pool `keeps` it. One of a study is replaced only for an
-    image of the same study, or of none if there is no room.
+    image of the same study, or if the pool `splits` studies.
     """
     for one, assoc in idle:
         if (waiter.study and assoc.study == waiter.study) or not is_alive(assoc):
             return one
     if keeps:
         return None
-    may_split = not (waiter.study or has_room)
-    found = sorted((bool(assoc.study), one) for one, assoc in idle if may_split or not assoc.study)
+    found = sorted((bool(assoc.study), one) for one, assoc in idle if splits or not assoc.study)
     return found[0][1] if found else None
 
 

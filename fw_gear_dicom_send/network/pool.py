@@ -15,7 +15,7 @@ from .contexts import Context, ContextPlan
 from .errors import NoAssociationError
 from .limit import AssociationLimit
 from .opener import Opener
-from .pool_state import PoolState, Waiting
+from .pool_state import Opening, PoolState, Waiting
 from .transport import DEFAULT_TRANSPORT, Transport
 from .types import PeerAE
 
@@ -49,6 +49,7 @@ class AssociationPool:
         limit = AssociationLimit(associations, transport.timeouts.limit)
         self._clock = policy.clock
         self._conversion = conversion
+        self._max_idle = transport.timeouts.idle
         self._state = PoolState(limit, policy.clock, ContextPlan(conversion), max_images)
         self._changed = self._state.changed
         self._opener = Opener(self._state, peer, budget, transport, policy)
@@ -186,12 +187,23 @@ class AssociationPool:
     def _take(self, waiting: Waiting) -> None:
         """Wait until served. Raises NoAssociationError, or an unexpected error of an opening."""
         state = self._state
+        openings: list[Opening] | None
         with self._changed:
             state.waiting.append(waiting)
             openings = state.serve()
             if not waiting.is_served:
                 state.contexts_for(waiting.needs)
-        self._opener.start(openings)
+        while openings is not None:
+            self._opener.start(openings)
+            openings = self._wait(waiting)
+
+    def _wait(self, waiting: Waiting) -> list[Opening] | None:
+        """Wait until served, or return openings that end a deadlock.
+
+        The owner of an idle association of a study may wait for the thread of another study, for
+        example if both send images of one patient. Such an association is replaced.
+        """
+        state = self._state
         with self._changed:
             try:
                 while not waiting.is_served:
@@ -199,10 +211,13 @@ class AssociationPool:
                         raise state.crash
                     if state.closed_reason:
                         raise NoAssociationError(state.closed_reason)
-                    self._changed.wait()
-            finally:
-                if not waiting.is_served:
-                    state.waiting.remove(waiting)
+                    is_active = self._changed.wait(self._max_idle)
+                    if not (is_active or waiting.is_served or state.lent or state.openings):
+                        return state.serve(may_split=True)
+            except BaseException:
+                state.waiting.remove(waiting)
+                raise
+        return None
 
 
 def _on_all(

@@ -99,7 +99,9 @@ class PoolState:
         """Number of associations, including those that are being opened."""
         return len(self.idle) + len(self.lent) + len(self.openings)
 
-    def serve(self, new: StorageAssociation | None = None) -> list[Opening]:
+    def serve(
+        self, new: StorageAssociation | None = None, *, may_split: bool = False
+    ) -> list[Opening]:
         """Serve the waiting threads; return the openings that the caller must start for the rest.
 
         A `new` association is lent even if it is already lost. Its user notices the loss, and
@@ -117,6 +119,7 @@ class PoolState:
                 limit=self._limit(),
                 is_parallel=self.is_parallel,
                 studies=self._busy_studies(),
+                may_split=may_split,
             )
             for decision in decisions:
                 served = waiting[decision.waiter]

@@ -24,6 +24,8 @@ class Timeouts:
         release: The answer to a release.
         abort: Writing an abort before the connection is closed.
         tick: Interval between checks of the connection.
+        idle: Time without any use of a pool after which the association of a study makes room for
+            another study.
         limit: Interval before one more association is requested than the peer allowed.
     """
 
@@ -42,6 +44,7 @@ class Timeouts:
     release: float = 10.0
     abort: float = 2.0
     tick: float = 0.5
+    idle: float = 30.0
     limit: float = 60.0
 
 

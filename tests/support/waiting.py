@@ -21,6 +21,7 @@ LONG_TIMEOUTS = Timeouts(
     commitment=NEVER,
     release=NEVER,
     abort=NEVER,
+    idle=NEVER,
     limit=NEVER,
 )
 """Timeouts that never pass in a test."""

@@ -162,6 +162,16 @@ OTHER_OF_ONE = Idle([OTHER], 1.0, True, "1")
             id="a study waits until another one ends",
         ),
         pytest.param(
+            decided([TWO], [OF_ONE], limit=1, may_split=True),
+            [Open(0, 0)],
+            id="a study replaces the association of another one",
+        ),
+        pytest.param(
+            decided([TWO], [OF_ONE], limit=2, may_split=True),
+            [OPEN],
+            id="a study with room replaces no association",
+        ),
+        pytest.param(
             decided([TWO], [DEAD_ONE], limit=1),
             [Open(0, 0)],
             id="a lost association of another study is replaced",
