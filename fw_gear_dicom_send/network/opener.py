@@ -162,7 +162,6 @@ class Opener:
             state.limit.reset()
         elif opening.is_extra:
             state.limit.raise_to(state.number)
-        state.note_study(opening.needs.study)
 
     def _note_failure(self, opening: Opening, failure: AssociationError) -> None:
         """Limit the pool to the existing associations, or give up the peer if there are none."""

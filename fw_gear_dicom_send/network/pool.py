@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from math import inf
-from threading import Thread
+from threading import Thread, local
 
 from ..delivery.results import RUN_ENDED
 from ..options import ConversionMode
@@ -49,6 +49,7 @@ class AssociationPool:
         limit = AssociationLimit(associations, transport.timeouts.limit)
         self._clock = policy.clock
         self._conversion = conversion
+        self._thread = local()
         self._max_idle = transport.timeouts.idle
         self._state = PoolState(limit, policy.clock, ContextPlan(conversion), max_images)
         self._changed = self._state.changed
@@ -70,19 +71,19 @@ class AssociationPool:
     ) -> Iterator[StorageAssociation]:
         """Lend an association in which `wanted` was proposed.
 
-        With `alone`, no other SOP class was proposed. An image of a `study` that `for_study` sends
-        gets the association of that study. The association was opened later than
+        With `alone`, no other SOP class was proposed. For an image of any `study`, a thread in
+        `for_study` gets the association of its own study. The association was opened later than
         `opened_after`, on the clock of the policy: after a loss, older associations may be lost
         too. If the block raises an exception, the association is aborted. Raises
         NoAssociationError if no association is open and none can be opened.
         """
         state = self._state
-        own = study if study in state.studies else ""
+        own = getattr(self._thread, "study", "") if study else ""
         waiting = Waiting(Waiter(wanted, opened_after, alone, own))
         self._take(waiting)
-        if study in state.sent_studies and not own:
-            state.note_study(study)
         assoc = waiting.assoc
+        if study and state.is_by_study:
+            state.note_study(study, assoc.number)
         is_intact = False
         try:
             yield assoc
@@ -100,9 +101,9 @@ class AssociationPool:
 
     @contextmanager
     def for_study(self, study: str, wanted: Iterable[Context]) -> Iterator[None]:
-        """Send the images of a study over an association of its own while the block runs.
+        """Send the images of this thread over an association of a study while the block runs.
 
-        `wanted` are the contexts of its images. At the end the association is released.
+        `wanted` are the contexts of the images. At the end the association is released.
         """
         state, plan = self._state, ContextPlan(self._conversion)
         for context in wanted:
@@ -110,9 +111,12 @@ class AssociationPool:
         with self._changed:
             plan.limit_to(state.plan.limit)
             state.studies[study] = plan
+            state.is_by_study = True
+        self._thread.study = study
         try:
             yield
         finally:
+            self._thread.study = ""
             with self._changed:
                 del state.studies[study]
                 ended = [assoc for assoc in state.idle if assoc.study == study]

@@ -59,7 +59,8 @@ class PoolState:
     If one of them still works, the peer `is_parallel`: it serves several at the same time.
 
     `studies` are being sent, each over an association of its own in which all its contexts are
-    proposed. `sent_studies` had such an association, and `split_studies` needed another one.
+    proposed. If the run `is_by_study`, `sent_studies` has the number of the first association of
+    each study, and `split_studies` needed another one.
     """
 
     limit: AssociationLimit
@@ -80,7 +81,8 @@ class PoolState:
     is_parallel: bool = False
     is_over: bool = False
     studies: dict[str, ContextPlan] = field(default_factory=dict)
-    sent_studies: set[str] = field(default_factory=set)
+    is_by_study: bool = False
+    sent_studies: dict[str, int] = field(default_factory=dict)
     split_studies: dict[str, None] = field(default_factory=dict)
 
     def __str__(self) -> str:
@@ -142,14 +144,16 @@ class PoolState:
         for plan in (self.plan, *self.studies.values()):
             plan.limit_to(number)
 
-    def note_study(self, study: str) -> None:
+    def note_study(self, study: str, association: int) -> None:
         """Record an association for an image of a study. A second one splits the study."""
-        if study and study in self.sent_studies and study not in self.split_studies:
+        with self.changed:
+            if self.sent_studies.setdefault(study, association) == association:
+                return
+            is_new = study not in self.split_studies
             self.split_studies[study] = None
-            if len(self.split_studies) <= MAX_SPLITS_LOGGED:
-                log.warning("Study %s is split over several associations", printable_uid(study))
-        elif study:
-            self.sent_studies.add(study)
+            number = len(self.split_studies)
+        if is_new and number <= MAX_SPLITS_LOGGED:
+            log.warning("Study %s is split over several associations", printable_uid(study))
 
     def _busy_studies(self) -> set[str]:
         lent = {assoc.study for assoc in self.lent}

@@ -5,13 +5,13 @@ Some archives take the end of an association for the end of a study, and then ro
 """
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Condition
 
-from ..archive import Archive, InnerItems, Member
+from ..archive import Archive, InnerItems, Item, Member
 from ..config import SendConfig
 from ..delivery.results import Planned, Sent
 from ..delivery.sender import Sender
@@ -106,9 +106,8 @@ class Survey:
                 with closing(archive):
                     for task in archive.tasks():
                         item = task() if callable(task) else task
-                        inner = item.items if isinstance(item, InnerItems) else (item,)
-                        uids = [self._study_of(one, folder) for one in inner]
-                        found.append(next((uid for uid in uids if uid is not None), None))
+                        items = item.items if isinstance(item, InnerItems) else (item,)
+                        found.append(self._owner_of(items, folder))
         first = next((uid for uid in found if uid is not None), "")
         self.owners[entry] = [first if uid is None else uid for uid in found]
         for uid in dict.fromkeys(self.owners[entry] or [first]):
@@ -119,18 +118,18 @@ class Survey:
         owners = self.owners[entry]
         return study == (owners[position] if position < len(owners) else (owners or [""])[0])
 
-    def _study_of(self, item: object, folder: Path) -> str | None:
-        """Note the encoding of an image and return its study, None if it is no image."""
-        if not isinstance(item, Member):
-            return None
-        instance = stamp(item.content, None, folder)
-        if not isinstance(instance, SOPInstance):
-            return None
-        with closing(instance):
-            study = self._study(instance.study_instance_uid)
-            study.encodings.add((instance.sop_class_uid, instance.transfer_syntax_uid))
-            study.patients |= {instance.patient} - {0}
-            return instance.study_instance_uid
+    def _owner_of(self, items: Iterable[Item | None], folder: Path) -> str | None:
+        """Return the study of the first image, whose association sends all; None without one."""
+        owner = None
+        for item in items:
+            instance = stamp(item.content, None, folder) if isinstance(item, Member) else None
+            if isinstance(instance, SOPInstance):
+                with closing(instance):
+                    owner = instance.study_instance_uid if owner is None else owner
+                    study = self._study(owner)
+                    study.encodings.add((instance.sop_class_uid, instance.transfer_syntax_uid))
+                    study.patients |= {instance.patient} - {0}
+        return owner
 
     def _study(self, uid: str) -> Study:
         return self.studies.setdefault(uid, Study())

@@ -182,3 +182,19 @@ def test_queries_at_a_server_with_one_association(tmp_path: Path) -> None:
         result = send(tmp_path / "in", *options, cwd=tmp_path)
     assert result.exit_code == 0, result.stderr
     assert len(server.stored) == len(paths)
+
+
+def test_a_nested_archive_goes_over_one_association(tmp_path: Path) -> None:
+    """Its images use the association of its first study, and its other studies are named."""
+    inner = [ArchiveMember(f"{study}.dcm", content(study, 0)) for study in range(3)]
+    nested = zip_of(tmp_path / "inner.zip", inner).read_bytes()
+    members = [ArchiveMember("1.dcm", content(1, 1)), ArchiveMember("inner.zip", nested)]
+    archive = zip_of(tmp_path / "outer.zip", members)
+    with PythonSCP() as server:
+        result = send(archive, *to(server, OPTION, "-j", 3), cwd=tmp_path)
+    assert result.exit_code == 0, result.stderr
+    used = [{one.association for one in requests} for requests in by_study(server.stored).values()]
+    assert sorted(map(len, used)) == [1, 1, 2]
+    assert len(set.union(*used)) == 2
+    assert f"Study {study_uid(1)} is split" in result.stderr
+    assert result.stderr.count("is split") == 1
