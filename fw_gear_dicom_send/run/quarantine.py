@@ -19,6 +19,8 @@ log = logging.getLogger(__name__)
 
 _MAX_TRIES = 3
 """An image with fewer attempts after the first round gets a second round."""
+_MIN_ANSWER_TIME = 0.5
+"""Seconds for an answer without which a second round would only repeat the image."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ class Quarantined:
     def gets_second_round(self, policy: QuarantinePolicy) -> bool:
         """Return whether to retry it once more. After a timeout that would take too long."""
         failure = self.suspect.failure
-        has_time = self.remaining > policy.second_wait + policy.query_timeout
+        has_time = self.remaining > policy.second_wait + policy.query_timeout + _MIN_ANSWER_TIME
         is_answered = failure.reason.kind is not Kind.NO_ANSWER
         return has_time and is_answered and failure.transfer.tries < _MAX_TRIES
 

@@ -77,7 +77,15 @@ class Retries:
 
 @pytest.mark.parametrize(
     ("seconds", "may_be_stored", "retries"),
-    [(0, False, 2), (3, False, 2), (6, False, 1), (inf, False, 1), (0, True, 2), (inf, True, 1)],
+    [
+        (0, False, 2),
+        (3, False, 2),
+        (6, False, 1),
+        (inf, False, 1),
+        (0, True, 2),
+        (0.9, True, 1),
+        (inf, True, 1),
+    ],
 )
 def test_an_image_costs_20_seconds(seconds: float, may_be_stored: bool, retries: int) -> None:
     """These are waits, queries and waits for answers, however slowly the server refuses it."""
