@@ -118,7 +118,7 @@ class PoolState:
                 lambda assoc: self._is_alive(assoc, new),
                 lent=len(self.lent),
                 opening=len(self.openings),
-                limit=self._limit(),
+                limit=self._limit(may_request=not may_split),
                 is_parallel=self.is_parallel,
                 studies=self._busy_studies(),
                 may_split=may_split,
@@ -174,12 +174,12 @@ class PoolState:
         if refusal and number and not self.closed_reason:
             self.limit.log_once(number, refusal)
 
-    def _limit(self) -> int:
+    def _limit(self, *, may_request: bool) -> int:
         """Return the maximum number of associations, one as long as none can be opened."""
         if self.down_since is not None:
             return 1
-        may_request = not self.openings and self.limit.may_request(self.clock.now())
-        return self.limit.number + may_request
+        is_free = may_request and not self.openings
+        return self.limit.number + (is_free and self.limit.may_request(self.clock.now()))
 
     def _note_opening(self, needs: Waiter, replaced: StorageAssociation | None) -> Opening:
         if replaced:

@@ -27,13 +27,13 @@ from .image_queue import FileEnd, ImageQueue, ImageResult
 
 @dataclass
 class Study:
-    """What the files contain of a study: SOP classes with transfer syntaxes, patients, and files.
+    """What the files contain of a study: SOP classes with transfer syntaxes, and files.
 
-    Patients are known by hashes.
+    `creates` has hashes of the patients and UIDs of the studies that an archive creates with it.
     """
 
     encodings: set[tuple[str, str]] = field(default_factory=set)
-    patients: set[int] = field(default_factory=set)
+    creates: set[int | str] = field(default_factory=set)
     entries: list[FileEntry] = field(default_factory=list)
 
 
@@ -128,7 +128,8 @@ class Survey:
                     owner = instance.study_instance_uid if owner is None else owner
                     study = self._study(owner)
                     study.encodings.add((instance.sop_class_uid, instance.transfer_syntax_uid))
-                    study.patients |= {instance.patient} - {0}
+                    created: set[int | str] = {instance.patient, instance.study_instance_uid}
+                    study.creates |= created - {0, ""}
         return owner
 
     def _study(self, uid: str) -> Study:
@@ -160,10 +161,10 @@ class _FileSoFar:
 class StudyQueues:
     """Queues of images, one for each study; each thread sends whole studies.
 
-    A study waits while another one may send the first image of its patient. If it waited with an
-    association, the other study might wait for that association.
+    A study waits while another one may send the first image of its patient, or of a study in both.
+    If it waited with an association, the other study might wait for that association.
 
-    The mutable state is the remaining studies, the patients that each current study may create,
+    The mutable state is the remaining studies, what each current study may create and what exists,
     the queues with their files so far, and the summaries of files. The condition guards what
     several threads change.
     """
@@ -182,8 +183,8 @@ class StudyQueues:
         self._files = files
         # Images without a study come last, as they may need the place of another association.
         self._remaining = deque(sorted(survey.studies, key="".__eq__))
-        self._creating: dict[str, set[int]] = {}
-        self._created: set[int] = set()
+        self._creating: dict[str, set[int | str]] = {}
+        self._created: set[int | str] = set()
         self._queues: deque[ImageQueue] = deque()
         self._downloads: deque[Downloads] = deque()
         users = Counter(entry for study in survey.studies.values() for entry in study.entries)
@@ -201,7 +202,7 @@ class StudyQueues:
                 with self._sender.study(uid, self._survey.studies[uid].encodings):
                     for result in queue.results():
                         if isinstance(result, ImageResult):
-                            self._note_patient(uid, result)
+                            self._note_created(uid, result)
                         yield from self._merged(result)
             finally:
                 with self._changed:
@@ -234,30 +235,27 @@ class StudyQueues:
                 yield so_far.end(is_whole=False)
 
     def _next(self) -> str | None:
-        """Return the next study whose patients no other study may create, None at the end."""
+        """Return the next study that creates what no other one may create, None at the end."""
         with self._changed:
             while self._remaining:
-                creating = set[int]().union(*self._creating.values())
+                creating = set[int | str]().union(*self._creating.values())
                 for uid in self._remaining:
-                    patients = self._survey.studies[uid].patients - self._created
-                    if creating.isdisjoint(patients):
+                    creates = self._survey.studies[uid].creates - self._created
+                    if creating.isdisjoint(creates):
                         self._remaining.remove(uid)
-                        self._creating[uid] = patients
+                        self._creating[uid] = creates
                         return uid
                 self._changed.wait()
         return None
 
-    def _note_patient(self, uid: str, result: ImageResult) -> None:
-        """Record that the server has a patient after its first image."""
-        content = result.image.content
-        if (
-            isinstance(content, SOPInstance)
-            and content.patient in self._creating[uid]
-            and isinstance(result.result, Sent | Planned)
-        ):
+    def _note_created(self, uid: str, result: ImageResult) -> None:
+        """Record that the server has a patient and a study after their first image."""
+        content, creating = result.image.content, self._creating[uid]
+        is_stored = isinstance(result.result, Sent | Planned)
+        if creating and is_stored and isinstance(content, SOPInstance):
             with self._changed:
-                self._creating[uid].discard(content.patient)
-                self._created.add(content.patient)
+                self._created |= creating & {content.patient, content.study_instance_uid}
+                creating -= self._created
                 self._changed.notify_all()
 
     def _merged(self, result: ImageResult | FileEnd) -> Iterator[ImageResult | FileEnd]:
