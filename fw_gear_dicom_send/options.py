@@ -202,7 +202,7 @@ class Options:
         False,
         "Send each study over one association of its own, for archives that take the end of an "
         "association for the end of a study. All files are read before the first image is sent.",
-        more="Flywheel files are all downloaded first, so their sizes add up on disk.",
+        more="The files of a session are on disk together. Many studies in one folder take long.",
     )
     tls_enabled: bool = _tls(
         False,

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from sys import intern
 from threading import Condition
 
 from ..archive import Archive, InnerItems, Item, Member
@@ -125,7 +126,8 @@ class Survey:
             instance = stamp(item.content, None, folder) if isinstance(item, Member) else None
             if isinstance(instance, SOPInstance):
                 with closing(instance):
-                    owner = instance.study_instance_uid if owner is None else owner
+                    # One string for each study, as each image has its owner in a list.
+                    owner = intern(instance.study_instance_uid) if owner is None else owner
                     study = self._study(owner)
                     study.encodings.add((instance.sop_class_uid, instance.transfer_syntax_uid))
                     created: set[int | str] = {instance.patient, instance.study_instance_uid}
