@@ -17,7 +17,7 @@ from fw_gear_dicom_send.dicom.foreign import ForeignFormats
 from tests.dicom.test_foreign import RDA
 from tests.support import wording
 from tests.support.footprint import Peak, children, is_gone
-from tests.support.preloaded import REPOSITORY
+from tests.support.preloaded import REPOSITORY, unmeasured
 from tests.support.sample_files import encoded, made, sparse
 from tests.support.waiting import NEVER, PATIENCE, wait_for
 
@@ -73,7 +73,11 @@ def hanging_reader(folder: Path) -> Iterator[tuple["subprocess.Popen[str]", int]
     with (
         path.open("rb") as file,
         subprocess.Popen(
-            [sys.executable, "-c", PARENT], stdin=file, stdout=subprocess.PIPE, text=True
+            [sys.executable, "-c", PARENT],
+            stdin=file,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=unmeasured(),
         ) as parent,
     ):
         assert parent.stdout

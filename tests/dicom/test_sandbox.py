@@ -25,7 +25,7 @@ from tests.support.attacked import COMPATIBLE, OPENING, OTHERS, can_filter_calls
 from tests.support.compressing import JPEG_LS, Shape, compressed_by
 from tests.support.footprint import children
 from tests.support.instances import instance
-from tests.support.preloaded import REPOSITORY
+from tests.support.preloaded import REPOSITORY, unmeasured
 from tests.support.sample_files import shipped
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
@@ -80,7 +80,9 @@ def in_reader(code: str, folder: Path, attack: bytes) -> int:
     (folder / "attack").write_bytes(attack)
     with (folder / "attack").open("rb") as file:
         command = [sys.executable, "-I", "-c", code, str(os.getpid())]
-        return subprocess.run(command, stdin=file, check=False, timeout=60).returncode
+        return subprocess.run(
+            command, stdin=file, env=unmeasured(), check=False, timeout=60
+        ).returncode
 
 
 PROGRAMS = pytest.mark.parametrize(

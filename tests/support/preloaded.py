@@ -42,6 +42,11 @@ MODULES = (
 STANDARD_FILES = 3
 
 
+def unmeasured() -> dict[str, str]:
+    """Return this environment for a program with limits, which coverage would exceed."""
+    return {name: value for name, value in os.environ.items() if name not in COVERAGE_VARIABLES}
+
+
 class ForkedProcess:
     """Process forked from the interpreter; its methods are those of `subprocess.Popen`."""
 

@@ -3,6 +3,7 @@
 import socket
 import ssl
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -134,8 +135,8 @@ def test_it_ends_in_a_handshake(config: TLSConfig) -> None:
     with listening(config) as listener:
         connection = socket.create_connection((HOST, listener.port), PATIENCE)
         connection.sendall(b"\x16\x03\x01\x02\x00\x01")
-    assert connection.recv(1) == b""
-    connection.close()
+    with connection, suppress(ConnectionResetError):  # if the listener has not read everything
+        assert connection.recv(1) == b""
 
 
 def test_an_unusable_key_or_authority_is_reported(config: TLSConfig, tmp_path: Path) -> None:
