@@ -32,7 +32,24 @@ RESEND_POLICY = RetryPolicy(min_wait=2, max_wait=15)
 
 
 class StorageSCU:
-    """Sender that opens associations as the images need them."""
+    """Sender that opens associations as the images need them.
+
+    Args:
+        peer: The server that stores the images.
+        convert: Changes the transfer syntax of an image.
+        associations: Maximum number of associations at the same time.
+        retry_time: Seconds to continue without an accepted image.
+        transport: TLS, timeouts and rate limit of all associations for images.
+        is_dry: Whether to do everything except the C-STORE requests.
+        conversion: When to change transfer syntaxes.
+        policy: Waits while the server is at fault.
+        max_images: Images after which an association is released, 0 for no limit.
+        query_peer: Server for queries, over one additional association. None for `peer`.
+        queries: Methods of `inquirer` that `check` includes.
+        has_study_associations: Whether each study gets an association of its own. Queries then
+            may use one additional association.
+        listener: Receives storage commitment reports over associations that the server opens.
+    """
 
     def __init__(
         self,
@@ -51,24 +68,7 @@ class StorageSCU:
         has_study_associations: bool = False,
         listener: "CommitmentListener | None" = None,
     ) -> None:
-        """Prepare to send to `peer`.
-
-        Args:
-            peer: The server that stores the images.
-            convert: Changes the transfer syntax of an image.
-            associations: Maximum number of associations at the same time.
-            retry_time: Seconds to continue without an accepted image.
-            transport: TLS, timeouts and rate limit of all associations for images.
-            is_dry: Whether to do everything except the C-STORE requests.
-            conversion: When to change transfer syntaxes.
-            policy: Waits while the server is at fault.
-            max_images: Images after which an association is released, 0 for no limit.
-            query_peer: Server for queries, over one additional association. None for `peer`.
-            queries: Methods of `inquirer` that `check` includes.
-            has_study_associations: Whether each study gets an association of its own. Queries then
-                may use one additional association.
-            listener: Receives storage commitment reports over associations that the server opens.
-        """
+        """Prepare to send to `peer`."""
         self._peer = peer
         self._query_peer = query_peer
         self._methods = queries
