@@ -27,7 +27,8 @@ from .tls_errors import TLS_ONLY, describe
 from .trace import Trace
 from .transport import DEFAULT_TRANSPORT, Transport
 from .types import PeerAE, TLSSession
-from .upper_layer import LostError, UpperLayer, Wait
+from .upper_layer import LostError, UpperLayer
+from .waits import Wait
 
 MAX_USELESS_ANSWERS = 1000
 """Maximum number of answers to a request that bring nothing new."""

@@ -20,7 +20,8 @@ from .protocol import ReleaseRequested, Requested, State
 from .timeouts import DEFAULT_TIMEOUTS, Timeouts
 from .tls import make_acceptor_context
 from .types import PeerAE, TLSConfig
-from .upper_layer import LostError, UpperLayer, Wait
+from .upper_layer import LostError, UpperLayer
+from .waits import Wait
 
 log = logging.getLogger(__name__)
 

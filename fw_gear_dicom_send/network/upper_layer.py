@@ -16,6 +16,7 @@ from .dimse import Buffer
 from .pdus import MAX_ANSWER, RELEASE_RESPONSE, Message
 from .protocol import Ended, Event, Protocol, ReleaseRequested, State
 from .timeouts import Timeouts
+from .waits import Wait, write_rest
 
 MAX_PDU = 1 << 18
 """Maximum bytes after the header of a sent PDU, even if the peer allows more."""
@@ -31,39 +32,6 @@ _MAX_READS = 16
 
 class LostError(Exception):
     """The association is lost, and nothing more can be written."""
-
-
-class Wait:
-    """A wait for the peer that starts when the written data has reached it.
-
-    Nothing that the peer sends moves the deadline. Data in transit does, while the peer
-    acknowledges it, but at most to its duration at the minimum rate of the timeouts. The mutable
-    state is the deadline, the number of unacknowledged bytes, and whether the wait `is_over`, so
-    that no more data is read.
-    """
-
-    def __init__(self, connection: Connection, timeout: float) -> None:
-        """Wait for `timeout` seconds."""
-        self.timeout = timeout
-        self.is_over = False
-        self._connection = connection
-        self._deadline = self._last_deadline = monotonic() + timeout
-        self._in_flight: int | None = None
-        self._is_first = True
-
-    def remaining(self) -> float:
-        """Return the remaining seconds. The first call makes no system call."""
-        if self._is_first:
-            self._is_first, self.is_over = False, self.timeout <= 0
-            return self.timeout
-        in_flight, now = self._connection.unacknowledged, monotonic()
-        if self._in_flight is None:
-            self._last_deadline += in_flight / self._connection.timeouts.min_rate
-        elif in_flight < self._in_flight:
-            self._deadline = min(now + self.timeout, self._last_deadline)
-        self._in_flight = in_flight
-        self.is_over = now >= self._deadline
-        return self._deadline - now
 
 
 class UpperLayer:
@@ -156,7 +124,8 @@ class UpperLayer:
                 rest = self.connection.write(buffers)
                 if rest:
                     self._is_torn = True
-                    self._write_rest(rest)
+                    if not write_rest(self.connection, rest, self._is_writable):
+                        raise LostError
                     self._is_torn = False
             except (OSError, ValueError) as exc:
                 # The last data from the peer explains more than the failed write.
@@ -286,23 +255,7 @@ class UpperLayer:
         self._protocol.break_off("the server does not read the answers to its reports")
         raise LostError
 
-    def _write_rest(self, rest: Sequence[Buffer]) -> None:
-        """Write the rest as the peer reads it, and listen to the peer meanwhile."""
-        size = sum(map(len, rest))
-        in_flight = self.connection.unacknowledged
-        deadline = monotonic() + self._timeouts.write
-        last_deadline = deadline + size / self._timeouts.min_rate
-        while rest:
-            seconds = min(self._timeouts.tick, min(deadline, last_deadline) - monotonic())
-            if seconds <= 0:
-                raise LostError
-            self.connection.wait(seconds, to_write=True)
-            self.listen(0)
-            if self.wants_to_end:
-                raise LostError
-            size = sum(map(len, rest))
-            rest = self.connection.write(rest)
-            unacknowledged = self.connection.unacknowledged
-            if sum(map(len, rest)) < size or unacknowledged < in_flight:
-                deadline = monotonic() + self._timeouts.write
-            in_flight = unacknowledged
+    def _is_writable(self) -> bool:
+        """Listen to the peer, and return whether it still takes data."""
+        self.listen(0)
+        return not self.wants_to_end
