@@ -1,5 +1,6 @@
 # make demo          run the gear as Flywheel would, against servers on this machine
 # make demo PACS=orthanc   the same, with Orthanc as the DICOM server
+# make demo PACS=dicomweb  the same, by DICOMweb to Orthanc with its plugin
 # make check         linters, types and the fast tests that need no other program
 # make test          linters, types and all tests
 # make coverage      linters, types, all tests and their coverage

@@ -1,6 +1,6 @@
 """Run the gear like Flywheel's engine, with a stand-in site and a DICOM server.
 
-python -m demo [--pacs pynetdicom|orthanc] [--output FOLDER]
+python -m demo [--pacs pynetdicom|orthanc|dicomweb] [--output FOLDER]
 """
 
 import argparse
@@ -16,7 +16,7 @@ import pydicom
 from tests.support.flywheel_http import Upload
 from tests.support.flywheel_site import FlywheelSite
 from tests.support.gear import GearFolder, GearResult
-from tests.support.pacs import HOST, Orthanc, PythonSCP, ServerError
+from tests.support.pacs import HOST, DicomWebOrthanc, Orthanc, PythonSCP, ServerError
 from tests.support.sample_files import (
     TEST_FILES,
     ArchiveMember,
@@ -34,6 +34,11 @@ NOTES = ArchiveMember("notes.txt", b"Not a DICOM file: the gear skips it.\n")
 RUN_SECONDS = 300
 OUTPUT = "demo-output"
 REPORTS = "dicom-send_report-*"
+SERVERS: dict[str, type[Orthanc] | type[PythonSCP]] = {
+    "pynetdicom": PythonSCP,
+    "orthanc": Orthanc,
+    "dicomweb": DicomWebOrthanc,
+}
 
 
 @dataclass(frozen=True)
@@ -68,14 +73,14 @@ class Outcome:
 def main(argv: Sequence[str]) -> int:
     """Run the demo; return 0 if the gear returned 0 and all images arrived with their tags."""
     parser = argparse.ArgumentParser(prog="python -m demo")
-    parser.add_argument("--pacs", choices=("pynetdicom", "orthanc"), default="pynetdicom")
+    parser.add_argument("--pacs", choices=tuple(SERVERS), default="pynetdicom")
     parser.add_argument("--output", type=Path, default=Path(OUTPUT), help="folder for the reports")
     arguments = parser.parse_args(argv)
     pacs = arguments.pacs
     with tempfile.TemporaryDirectory(prefix="demo-") as folder:
         files = list(session_files(Path(folder)))
         try:
-            with Orthanc() if pacs == "orthanc" else PythonSCP() as server:
+            with SERVERS[pacs]() as server:
                 outcome = run_gear(server, files, Path(folder) / "v0")
         except ServerError as error:
             say("No DICOM server", str(error))
@@ -146,7 +151,7 @@ def run_gear(server: Orthanc | PythonSCP, files: Iterable[SessionFile], folder: 
                 acquisitions[label] = site.add_acquisition(session, label)
             site.add_file(acquisitions[label], file.path.name, file.path, file_type="dicom")
         config = {
-            "destination": HOST,
+            "destination": server.url if isinstance(server, DicomWebOrthanc) else HOST,
             "port": server.port,
             "called_ae": server.ae_title,
             "group": f"0x{GROUP:04x}",

@@ -1,5 +1,6 @@
 """Configuration of a run: the checked options, and what they make up."""
 
+import logging
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -9,14 +10,30 @@ from typing import Any, ClassVar
 
 from .delivery.sender import ServerName
 from .dicom.types import PrivateTag
+from .dicomweb.names import server_name
 from .errors import ConfigError
 from .models import Container, InputFile, NameChoice
 from .name_patterns import NamePatterns
 from .network.types import ClientCertificate, PeerAE, TLSConfig, UserIdentity
 from .option_types import FILE, Option, Place, check_all
 from .options import OPTIONS, Options
+from .server_url import ServerURL, is_url
+
+log = logging.getLogger(__name__)
 
 _OF_GEAR = frozenset(option.name for option in OPTIONS if option.where & Place.GEAR)
+_IGNORED_BY_WEB = ("port", "called_ae", "calling_ae")
+"""Options of C-STORE that a gear always gets from the Run dialog."""
+_REFUSED_BY_WEB = (
+    "query_ae",
+    "query_port",
+    "max_images_per_association",
+    "association_per_study",
+    "identity",
+)
+_DIMSE_ONLY = _IGNORED_BY_WEB + _REFUSED_BY_WEB
+_WEB_ONLY = ("authorization", "on_conflict", "images_per_request")
+_MAX_THREADS = 64
 _FILES = tuple(option.name for option in OPTIONS if option.type is FILE)
 
 
@@ -31,15 +48,21 @@ class SendConfig(Options):
     user_identity: UserIdentity | None = field(default=None, repr=False)
 
     @cached_property
+    def url(self) -> ServerURL | None:
+        """The DICOMweb server for images, None if the server uses C-STORE."""
+        return ServerURL.of(self.destination)
+
+    @cached_property
     def peer(self) -> PeerAE:
-        """The server for images."""
+        """The server for images by C-STORE."""
         titles = self.called_ae, self.calling_ae
         return PeerAE(self.destination, self.port, *titles, self.user_identity)
 
     @property
     def server(self) -> ServerName:
         """The names of the server."""
-        return self.peer.named(self.tls.profile if self.tls else "")
+        profile = self.tls.profile if self.tls else ""
+        return server_name(self.url, profile) if self.url else self.peer.named(profile)
 
     @cached_property
     def query_peer(self) -> PeerAE | None:
@@ -61,6 +84,11 @@ class SendConfig(Options):
             self.tls_check_hostname,
         )
 
+    @property
+    def sending_threads(self) -> int:
+        """Maximum number of threads that send: one for each image in a request."""
+        return min(self.associations * self.images_per_request, _MAX_THREADS)
+
     @cached_property
     def tag(self) -> PrivateTag | None:
         """The private element, None if datasets stay unchanged."""
@@ -75,7 +103,8 @@ class SendConfig(Options):
         """Yield the options of the program that have an effect, with their values."""
         for option in OPTIONS:
             is_used = not option.needs or getattr(self, option.needs)
-            if option.where & self.place and option.type.schema and is_used:
+            is_of_other = option.name in (_DIMSE_ONLY if self.url else _WEB_ONLY)
+            if option.where & self.place and option.type.schema and is_used and not is_of_other:
                 yield option, getattr(self, option.name)
 
 
@@ -102,8 +131,11 @@ def parse(config_json: Mapping[str, Any]) -> GearConfig:
     api_key = (inputs.get("api-key") or {}).get("key")
     if not api_key:
         raise ConfigError("api-key", None, "the API key that Flywheel gives to a job")
+    values = checked({**options, **files})
+    if is_url(values["destination"]):
+        log.info("No effect with a URL as destination: %s", ", ".join(_IGNORED_BY_WEB))
     return GearConfig(
-        **checked({**options, **files}),
+        **values,
         container=_container("destination container", config_json.get("destination")),
         input_file=_input_file(inputs.get("file")),
         api_key=api_key,
@@ -114,9 +146,19 @@ def parse(config_json: Mapping[str, Any]) -> GearConfig:
 def checked(given: Mapping[str, Any]) -> dict[str, Any]:
     """Return options by name from JSON; raise ConfigError if they are invalid, or contradict."""
     options = check_all(OPTIONS, given)
-    if options["identity"] and not (options["tls_enabled"] or options["identity_without_tls"]):
-        allowed = "with tls_enabled, or with identity_without_tls, which sends it unencrypted"
-        raise ConfigError("identity", options["identity"].name, allowed)
+    if url := ServerURL.of(options["destination"]):
+        if options["tls_enabled"] and not url.is_secure:
+            raise ConfigError("destination", str(url), "a URL with https if tls_enabled is true")
+        options["tls_enabled"] = url.is_secure
+    elif not options["called_ae"]:
+        row = next(row for row in OPTIONS if row.name == "called_ae")
+        raise ConfigError("called_ae", given.get("called_ae"), row.type.allowed)
+    _check_protocol(options, is_web=bool(url))
+    secure = "https" if url else "tls_enabled"
+    for name in ("identity", "authorization"):
+        if options[name] and not (options["tls_enabled"] or options["identity_without_tls"]):
+            allowed = f"with {secure}, or with identity_without_tls, which sends it unencrypted"
+            raise ConfigError(name, options[name].name, allowed)
     if options["tls_enabled"]:
         if options["tls_check_hostname"] and not options["tls_require_peer_cert"]:
             allowed = "false if tls_require_peer_cert is false"
@@ -126,6 +168,21 @@ def checked(given: Mapping[str, Any]) -> dict[str, Any]:
                 allowed = "a PEM file, because key and cert need each other"
                 raise ConfigError(name, None, allowed)
     return options
+
+
+def _check_protocol(options: Mapping[str, Any], *, is_web: bool) -> None:
+    """Raise ConfigError for an option that the protocol of the server does not have."""
+    place = "a URL as destination" if is_web else "a host as destination"
+    for row in OPTIONS:
+        is_refused = row.name in (_REFUSED_BY_WEB if is_web else _WEB_ONLY)
+        if is_refused and options[row.name] != (default := row.check(row.default)):
+            is_file = row.type is FILE
+            given = options[row.name].name if is_file else options[row.name]
+            only = "no file" if is_file else row.show(default)
+            raise ConfigError(row.name, given, f"{only} with {place}")
+    if options["verify"] == ("commit" if is_web else "content"):
+        allowed = f"none, find or {'content' if is_web else 'commit'} with {place}"
+        raise ConfigError("verify", options["verify"], allowed)
 
 
 def _container(name: str, given: Any) -> Container:

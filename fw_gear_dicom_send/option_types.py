@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import ConfigError
+from .server_url import ServerURL, is_url, without_secrets
 
 MAX_PORT = 65535
 _DAY = 86400
@@ -65,6 +66,7 @@ class OptionType:
         show: Returns a Python value as users write it, empty text for none.
         metavar: Stands for the value in a help text.
         is_repeatable: Whether a command line may repeat the option.
+        redact: Returns what an error shows of JSON that is not allowed.
     """
 
     allowed: str
@@ -75,6 +77,7 @@ class OptionType:
     show: Callable[[Any], str] = str
     metavar: str | None = None
     is_repeatable: bool = False
+    redact: Callable[[Any], Any] = _same
 
 
 @dataclass(frozen=True)
@@ -129,7 +132,7 @@ class Option:
     def check(self, given: Any) -> Any:
         """Return the Python value for JSON; raise ConfigError if it is not allowed."""
         if not self.type.is_valid(given):
-            raise ConfigError(self.name, given, self.type.allowed)
+            raise ConfigError(self.name, self.type.redact(given), self.type.allowed)
         return self.type.convert(given)
 
     def show(self, value: Any) -> str:
@@ -289,11 +292,13 @@ BOOLEAN = OptionType(
 SWITCH = OptionType("true or false", BOOLEAN.is_valid, read=BOOLEAN.read)
 """A boolean that a command line can only turn on."""
 HOST = OptionType(
-    "a host name, or an IPv4 or IPv6 address, without port or scheme",
-    _is_host,
-    _host,
+    "a host name, or an IPv4 or IPv6 address, without port; or a URL http://host/path or "
+    "https://host/path, without user and query",
+    lambda given: bool(ServerURL.of(given)) if is_url(given) else _is_host(given),
+    lambda given: str(ServerURL.of(given)) if is_url(given) else _host(given),
     {"type": "string"},
     metavar="HOST",
+    redact=lambda given: without_secrets(given) if isinstance(given, str) else given,
 )
 PRIVATE_GROUP = OptionType(
     "an odd group from 0x0009 to 0xFFFD, as hexadecimal text or a number",

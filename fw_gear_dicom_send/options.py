@@ -48,6 +48,13 @@ _TLS_PROFILES = (
 )
 
 
+class OnConflict(StrEnum):
+    """What happens to an image whose UID a DICOMweb server has, but cannot store again."""
+
+    REPORT = "report"
+    REPLACE = "replace"
+
+
 class ConversionMode(StrEnum):
     """When to change the transfer syntax of an image."""
 
@@ -64,12 +71,17 @@ class Options:
     destination: str = _server(
         HOST,
         None,
-        "Host name or IP address of the DICOM server.",
-        command="Host name or IP address of the DICOM server, if no argument names it.",
+        "Host name or IP address of the DICOM server; or, for DICOMweb, its URL: "
+        "https://host/path.",
+        command="Host name or IP address of the DICOM server, or its URL for DICOMweb, if no "
+        "argument names it.",
     )
     port: int = _server(whole(1, MAX_PORT), 104, "Port of the DICOM server.")
     called_ae: str = _server(
-        _AE, None, "AE title of the DICOM server, 1 to 16 characters.", short="-aec"
+        plain(16, "AE", may_be_empty=True),
+        "",
+        "AE title of the DICOM server, 1 to 16 characters. Required for C-STORE.",
+        short="-aec",
     )
     calling_ae: str = _server(
         _AE,
@@ -159,6 +171,13 @@ class Options:
         0,
         "Maximum rate of all associations together, in MB/s (0.1 or more). 0: no limit.",
     )
+    on_conflict: OnConflict = _sending(
+        choice(OnConflict),
+        "report",
+        "Handling of an image that exists on a DICOMweb server which does not overwrite images. "
+        "report: leave the existing image. replace: replace it, by PUT (Azure), or by DELETE and "
+        "POST (Google).",
+    )
     sent_tag: str = _downloading(
         FLYWHEEL_TAG,
         "dicom-send",
@@ -190,6 +209,13 @@ class Options:
         "a warning. With 1, images are sent in the order of their archive or their names.",
         brief="Parallel associations, 1 to 16 (default: 4)",
         short="-j",
+    )
+    images_per_request: int = _sending(
+        whole(1, 100),
+        1,
+        "Maximum number of images of a study in a request to a DICOMweb server (1-100), for "
+        "distant servers. Up to 64 threads send. Images over 1 MiB are sent alone. With more than "
+        "1, images of a file are not sent in order.",
     )
     max_images_per_association: int = _sending(
         whole(0, 1_000_000, zero="no limit"),
@@ -234,8 +260,8 @@ class Options:
     )
     identity_without_tls: bool = _tls(
         False,
-        "Allow sending the user identity unencrypted, without TLS. If false, the run stops "
-        "instead.",
+        "Allow sending the user identity, or the authorization for DICOMweb, unencrypted, without "
+        "TLS. If false, the run stops instead.",
     )
     key: Path | None = _tls_file(
         "Private key of this computer, an unencrypted PEM file.",
@@ -255,6 +281,12 @@ class Options:
         "saml or kerberos.",
         batch="User identity for the server: the name of a file on the session's project. The name "
         "must end with identity.json.",
+    )
+    authorization: Path | None = _tls_file(
+        "A JSON file with credentials for a DICOMweb server: username and password, token, OAuth2 "
+        "client, headers, or a service-account key of Google.",
+        batch="Credentials for a DICOMweb server: the name of a file on the session's project. The "
+        "name must end with authorization.json.",
     )
     report: bool = _reports(
         True,
@@ -294,10 +326,11 @@ class Options:
         "report. These names may identify patients. If false, files appear by number.",
     )
     verify: str = _proof(
-        choice(("none", "find", "commit")),
+        choice(("none", "find", "commit", "content")),
         "none",
-        "Confirm delivery after sending, by UID only. find: query the server (C-FIND) and resend "
-        "missing images. commit: request storage commitment. The run fails (the command with exit "
+        "Confirm delivery after sending. find: query the server (C-FIND or QIDO-RS) and resend "
+        "missing images; by UID only. commit: request storage commitment (C-STORE only). content: "
+        "retrieve and compare each image (DICOMweb only). The run fails (the command with exit "
         "code 4) if an image is not confirmed.",
         brief="Check delivery after sending",
         more="See [Proof of delivery](#proof-of-delivery).",
@@ -305,7 +338,7 @@ class Options:
     skip_existing: bool = _proof(
         BOOLEAN,
         False,
-        "Query the server first (C-FIND), and send only missing images.",
+        "Query the server first (C-FIND or QIDO-RS), and send only missing images.",
         brief="Send only missing images",
     )
     query_ae: str = _proof(

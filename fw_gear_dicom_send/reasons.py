@@ -132,16 +132,20 @@ class Kind(Enum):
     NO_ANSWER = "no-answer"
     WRONG_ANSWER = "wrong-answer"
     GIVEN_UP = "server-given-up"
+    NOT_AUTHORIZED = "not-authorized"
 
     # Images
     NOT_ACCEPTED = "not-accepted"
     OUT_OF_RESOURCES = "out-of-resources"
     REFUSED_ALONE = "refused-alone"
     REFUSED = "refused"
+    TOO_LARGE_FOR_SERVER = "too-large-for-server"
+    NOT_NAMED = "not-named"
     WARNING = "stored-with-warning"
     ALREADY_STORED = "already-stored"
     ANSWER_LOST = "answer-lost"
     SENT_EARLIER = "sent-earlier"
+    OVERWRITTEN = "overwritten"
     CONVERTED = "converted"
     CONVERTED_AS_ASKED = "converted-as-asked"
     NOT_COMPRESSED = "not-compressed"
@@ -166,6 +170,7 @@ class Kind(Enum):
     NOT_COMMITTED = "commitment-not-named"
     NOT_QUERYABLE = "not-queryable"
     NOT_LOOKED_UP = "not-looked-up"
+    CONTENT_DIFFERS = "content-differs"
     NOT_VERIFIED = "not-verified"
 
     # Runs

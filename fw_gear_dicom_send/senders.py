@@ -15,9 +15,11 @@ from .network.throttle import Throttle
 from .network.timeouts import DEFAULT_TIMEOUTS, Timeouts
 from .network.transport import Transport, resolve
 from .retry import RetryPolicy
+from .server_url import ServerURL
 from .text import MEGABYTE
 
 if TYPE_CHECKING:
+    from .dicomweb.stow import WebSender
     from .network.commitment_listener import CommitmentListener
 
 
@@ -26,7 +28,8 @@ def connected(config: SendConfig) -> tuple[SendConfig, tls.TLSContext | None]:
 
     Raises ConfigError if the host is unknown, or if a certificate or the user identity is invalid.
     """
-    resolve(config.peer)
+    if not config.url:
+        resolve(config.peer)
     if config.identity:
         config = replace(config, user_identity=identity.read(config.identity))
     return config, tls.make_context(config.tls) if config.tls else None
@@ -48,19 +51,18 @@ def of(
     Raises ConfigError as `connected` does.
     """
     config, context = connected(config)
-    limit = config.bandwidth_limit
     with Conversion(work) as conversion:
+        if config.url:
+            yield web_sender(
+                config, config.url, conversion, context, timeouts=timeouts, policy=resend
+            )
+            return
         yield StorageSCU(
             config.peer,
             conversion,
             associations=config.associations,
             retry_time=config.send_retry_time,
-            transport=Transport(
-                context,
-                replace(timeouts, response=config.response_timeout),
-                Throttle(limit * MEGABYTE) if limit else None,
-                config.tls.profile if config.tls else "",
-            ),
+            transport=_transport(config, context, timeouts),
             is_dry=config.dry_run,
             conversion=config.conversion,
             policy=resend,
@@ -76,3 +78,54 @@ def _queries(config: SendConfig) -> set[str]:
     """Return the methods of queries that a run needs. A dry run verifies nothing."""
     verify = "none" if config.dry_run else config.verify
     return {verify} - {"none"} | ({"find"} if config.skip_existing else set())
+
+
+def web_sender(
+    config: SendConfig,
+    url: ServerURL,
+    conversion: Conversion,
+    context: tls.TLSContext | None,
+    *,
+    timeouts: Timeouts = DEFAULT_TIMEOUTS,
+    policy: RetryPolicy = RESEND_POLICY,
+) -> "WebSender":
+    """Return the sender for a DICOMweb server.
+
+    Raises ConfigError if the host is unknown, or if the credentials or a proxy are invalid.
+    """
+    # h11 takes long to import, and most runs send by C-STORE.
+    from .dicomweb import credentials
+    from .dicomweb.route import Route
+    from .dicomweb.stow import WebSender
+
+    transport = _transport(config, context, timeouts)
+    if not Route.to(url, transport).proxy:
+        resolve(url, timeouts)
+    known: credentials.Credentials = credentials.NO_CREDENTIALS
+    if config.authorization:
+        known = credentials.read(config.authorization, is_open=config.identity_without_tls)
+    return WebSender(
+        url,
+        conversion,
+        transport=transport,
+        policy=policy,
+        credentials=known,
+        connections=config.associations,
+        retry_time=config.send_retry_time,
+        is_dry=config.dry_run,
+        conversion=config.conversion,
+        has_checksums=config.verify == "content",
+        on_conflict=config.on_conflict,
+        max_images=config.images_per_request,
+        threads=config.sending_threads,
+    )
+
+
+def _transport(config: SendConfig, context: tls.TLSContext | None, timeouts: Timeouts) -> Transport:
+    limit = config.bandwidth_limit
+    return Transport(
+        context,
+        replace(timeouts, response=config.response_timeout),
+        Throttle(limit * MEGABYTE) if limit else None,
+        config.tls.profile if config.tls else "",
+    )

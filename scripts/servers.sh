@@ -4,6 +4,8 @@ set -eu
 PATH=$PATH:/usr/sbin:/sbin
 missing=
 command -v Orthanc >/dev/null || missing=orthanc
+[ -e /usr/share/orthanc/plugins/libOrthancDicomWeb.so ] || missing="$missing orthanc-dicomweb"
+command -v nginx >/dev/null || missing="$missing nginx"
 command -v storescp >/dev/null && command -v dcmsend >/dev/null || missing="$missing dcmtk"
 command -v chromium >/dev/null && command -v chromedriver >/dev/null ||
     missing="$missing chromium chromium-driver"

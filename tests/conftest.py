@@ -12,7 +12,7 @@ from selenium import webdriver
 from tests.support import browser, programs
 from tests.support.examples import examples
 from tests.support.flywheel_site import FlywheelSite
-from tests.support.pacs import Orthanc, PythonSCP, StoreSCP
+from tests.support.pacs import DicomWebOrthanc, Orthanc, PythonSCP, StoreSCP
 from tests.support.preloaded import INTERPRETER, REPOSITORY
 from tests.support.request_table import unlisted
 
@@ -89,6 +89,19 @@ def orthanc(_session_orthanc: Orthanc) -> Orthanc:
     """Empty Orthanc."""
     _session_orthanc.clear()
     return _session_orthanc
+
+
+@pytest.fixture(scope="session")
+def _session_web_orthanc() -> Iterator[DicomWebOrthanc]:
+    with DicomWebOrthanc() as server:
+        yield server
+
+
+@pytest.fixture
+def web_orthanc(_session_web_orthanc: DicomWebOrthanc) -> DicomWebOrthanc:
+    """Empty Orthanc with its DICOMweb plugin."""
+    _session_web_orthanc.clear()
+    return _session_web_orthanc
 
 
 @pytest.fixture

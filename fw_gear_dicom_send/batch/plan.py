@@ -12,10 +12,12 @@ from ..errors import ConfigError, UsageError
 from ..flywheel.site import left_out_for
 from ..option_types import flag
 from ..options import OPTIONS
+from ..server_url import is_url
 from ..text import quantity
 from .models import SERVER_OPTIONS, Gear, Plan, Project, Session
 
 MAX_SHOWN = 20
+_OF_C_STORE = ("port", "called_ae", "calling_ae")
 T = TypeVar("T")
 
 
@@ -24,8 +26,11 @@ def check(config: Mapping[str, Any], files: Mapping[str, str]) -> GearConfig:
 
     Raises ConfigError for an invalid option, and UsageError for a file without effect.
     """
-    for_tls = [name for name in files if name != "identity"]
-    if for_tls and not config.get("tls_enabled"):
+    server = str(config.get("destination", "")).strip().lower()
+    if is_url(server) and (useless := [name for name in _OF_C_STORE if name in config]):
+        raise UsageError(f"{flag(useless[0])} has no effect with a URL as the server; remove it")
+    for_tls = [name for name in files if name not in ("identity", "authorization")]
+    if for_tls and not (config.get("tls_enabled") or server.startswith("https:")):
         raise UsageError(f"{flag(for_tls[0])} needs --tls-enabled")
     # The files are on the site, so any local file can represent them in this check.
     inputs = {name: {"location": {"path": str(Path(__file__))}} for name in files}
@@ -66,7 +71,7 @@ def describe(plan: Plan, link: Callable[[Session], str]) -> Iterator[str]:
     """Yield lines that describe a batch; `link` returns the URL of a session."""
     host, port, title = (plan.gear.value(name, plan.config) for name in SERVER_OPTIONS)
     yield f"Gear: {plan.gear.name} {plan.gear.version}"
-    yield f"Destination: {title} at {host}, port {port}"
+    yield f"Destination: {host if is_url(host) else f'{title} at {host}, port {port}'}"
     others = {**plan.config, **plan.files}
     shown = [_option(name, value) for name, value in others.items() if name not in SERVER_OPTIONS]
     if shown:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import UsageError
+from ..server_url import ServerURL, is_url
 from ..text import quantity
 from .api import BatchAPI
 from .models import GEARS, SERVER_OPTIONS, Gear, Job, Session
@@ -125,4 +126,4 @@ def sent(jobs: Iterable[Job], gear: Gear, config: Mapping[str, Any]) -> set[str]
 def _place(gear: Gear, config: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the server of a job; missing options have the gear's defaults."""
     host, port, title = (str(gear.value(name, config)).strip() for name in SERVER_OPTIONS)
-    return (host.lower(), port, title)
+    return (str(ServerURL.of(host) or host),) if is_url(host) else (host.lower(), port, title)

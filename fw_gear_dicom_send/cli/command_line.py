@@ -10,17 +10,17 @@ from .parser import Parser
 
 DESCRIPTION = """\
 Send DICOM files to a DICOM server (a PACS, an archive, a workstation) by
-C-STORE.
+C-STORE, or to a DICOMweb server by STOW-RS.
 
 Give any number of files, folders and archives (zip; tar, also compressed).
 Subfolders are included. Files that are not DICOM are skipped. Each image is
 sent unchanged, in its original transfer syntax. Reports list the result for
 each image.
 
-The last argument is the server: AE@host:port, or a name in servers.toml (see
-dicom-send servers --help). Environment variables set options that are not on
-the command line: DICOM_SEND_VERIFY=find is --verify find. They have priority
-over servers.toml.
+The last argument is the server: AE@host:port, the URL of a DICOMweb server, or
+a name in servers.toml (see dicom-send servers --help). Environment variables
+set options that are not on the command line: DICOM_SEND_VERIFY=find is
+--verify find. They have priority over servers.toml.
 """
 EPILOG = """\
 Test the connection first:
@@ -39,6 +39,7 @@ examples:
   dicom-send /data/study ARCHIVE@pacs.example.org:104
   dicom-send *.zip PACS@192.0.2.7:104 --verify find
   dicom-send cd/ PACS@[2001:db8::7]:2762 --tls-enabled --key k.pem --cert c.pem
+  dicom-send /data/study https://pacs.example.org/dicom-web
   dicom-send /data/study archive --dry-run
   dicom-send /data/study archive --include '*.dcm'
   find . -mtime -1 -print0 | dicom-send --files-from - --from0 archive
@@ -71,8 +72,8 @@ def parser() -> Parser:
         "words",
         nargs="*",
         metavar="PATH",
-        help="A file, a folder or an archive. The last argument is the server: AE@HOST:PORT, or a "
-        "name in servers.toml.",
+        help="A file, a folder or an archive. The last argument is the server: AE@HOST:PORT, a "
+        "URL, or a name in servers.toml.",
     ).complete = COMPLETE_FIRST  # type: ignore[attr-defined]
     rows = [row for row in (*OPTIONS, *COMMAND_OPTIONS) if row.where & Place.COMMAND]
     for group in Group:

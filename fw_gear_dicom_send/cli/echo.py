@@ -9,13 +9,14 @@ from ..errors import DicomSendError, ExitCode
 from ..network.types import PeerAE, ServerInfo, ServiceAnswer
 from ..option_types import Group
 from ..options import OPTIONS
-from ..text import day, quantity
+from ..text import quantity
 from . import options, settings
 from .command_options import ROWS
 from .console import write, write_json
 from .help import add_version
 from .matrix import AcceptedSyntaxes, by_class, wrapped
 from .parser import Arguments, Parser, is_on
+from .web_echo import WebCapabilities, examine, security, tls_summary
 
 if TYPE_CHECKING:
     from ..network.contexts import Context
@@ -25,6 +26,8 @@ Test the connection to a DICOM server with a C-ECHO. More associations then
 check which storage SOP classes and transfer syntaxes the server accepts, and
 whether it supports C-FIND and storage commitment (for --verify). No images are
 sent, and nothing on the server changes.
+
+A DICOMweb server (a URL) gets a query and a store request without an image.
 """
 EPILOG = """\
 exit codes:
@@ -70,7 +73,8 @@ def parser() -> Parser:
         "words",
         nargs="?",
         metavar="AE@HOST:PORT",
-        help="The server, or its name in servers.toml. Options can name it instead.",
+        help="The server (a URL for DICOMweb), or its name in servers.toml. Options can name it "
+        "instead.",
     )
     for group in (Group.SERVER, Group.TLS):
         rows = [row for row in (*OPTIONS, ROWS["server"]) if row.group is group]
@@ -85,6 +89,10 @@ def _test(arguments: Arguments) -> int:
     chosen = settings.read(arguments)
     with options.naming(chosen.origins):
         config = chosen.config()
+        if config.url:
+            found = examine(config, config.url)
+            _write(found, is_json=bool(arguments.values.get("json")))
+            return ExitCode.SUCCESS
         # The network modules take long to import, and neither --help nor an error above needs them.
         from .. import senders
         from ..network import preflight
@@ -105,11 +113,15 @@ def _test(arguments: Arguments) -> int:
         accepted=_by_class(proposed, accepted),
         proposed=list(dict.fromkeys(pair.transfer_syntax for pair in proposed)),
     )
-    if arguments.values.get("json"):
+    _write(capabilities, is_json=bool(arguments.values.get("json")))
+    return ExitCode.SUCCESS if server_info.echo_status == SUCCESS else ExitCode.NOT_ALL_SENT
+
+
+def _write(capabilities: "_Capabilities | WebCapabilities", *, is_json: bool) -> None:
+    if is_json:
         write_json(capabilities.summary())
     else:
         write("".join(f"{line}\n" for line in capabilities.lines()))
-    return ExitCode.SUCCESS if server_info.echo_status == SUCCESS else ExitCode.NOT_ALL_SENT
 
 
 def _by_class(proposed: Sequence["Context"], accepted: frozenset["Context"]) -> AcceptedSyntaxes:
@@ -138,12 +150,7 @@ class _Capabilities:
 
     def summary(self) -> dict[str, Any]:
         """Return the capabilities as JSON."""
-        session = self.server_info.tls
-        tls = session and {
-            **asdict(session),
-            "expires": session.expires and session.expires.isoformat(),
-            "is_verified": self.is_verified,
-        }
+        tls = tls_summary(self.server_info.tls, is_verified=self.is_verified)
         facts = asdict(self.server_info)
         return {
             "error": None,
@@ -185,18 +192,8 @@ class _Capabilities:
         yield from by_class(self.accepted, self.proposed)
 
     def _security(self) -> Iterator[str]:
-        session, confirms = self.server_info.tls, self.server_info.confirms_identity
-        if session:
-            yield f"TLS: {session.version} with {session.cipher}"
-            verified = "verified" if self.is_verified else "not verified (any is accepted)"
-            yield from wrapped(
-                "Certificate: ",
-                f"{session.subject}, issued by {session.issuer}, valid until "
-                f"{day(session.expires)}; {verified}",
-                indent=4,
-            )
-        else:
-            yield "TLS: not used"
+        yield from security(self.server_info.tls, is_verified=self.is_verified)
+        confirms = self.server_info.confirms_identity
         if confirms is not None:
             yield "User identity: " + (
                 "confirmed" if confirms else "sent, but not confirmed; the server may ignore it"

@@ -17,7 +17,7 @@ from .server_words import destination_hint
 
 log = logging.getLogger(__name__)
 
-_SECRETS = ("key", "identity")
+_SECRETS = ("key", "identity", "authorization")
 
 
 def check_files(values: Mapping[str, Any], origins: Mapping[str, str]) -> None:

@@ -1,6 +1,8 @@
-"""Servers in one word, `AE@host:port`, and hints for mistyped servers."""
+"""Servers in one word, `AE@host:port` or a URL, and hints for mistyped servers."""
 
 import re
+
+from ..server_url import is_url
 
 FORM = "AE@host:port"
 EXAMPLE = "ARCHIVE@pacs.example.org:104"
@@ -12,10 +14,12 @@ _NO_PORT = re.compile(r"[^@/\\]+@[^:@/\\]+:?")
 
 
 def parse(word: str) -> dict[str, str | int] | None:
-    """Return the options for a word `AE@host:port`, or None for any other word.
+    """Return the options for a word `AE@host:port` or a URL, or None for any other word.
 
     An IPv6 address needs brackets. The AE title ends at the last @.
     """
+    if is_url(word):
+        return {"destination": word}
     if not (found := _ADDRESS.fullmatch(word)):
         return None
     host = found["host"].strip("[]")
@@ -24,6 +28,8 @@ def parse(word: str) -> dict[str, str | int] | None:
 
 def word_of(called_ae: object, host: str, port: object) -> str:
     """Return a server in one word; `parse` reads it."""
+    if is_url(host):
+        return host
     return f"{called_ae}@{f'[{host}]' if ':' in host else host}:{port}"
 
 

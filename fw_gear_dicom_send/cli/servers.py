@@ -11,6 +11,7 @@ from .console import write
 from .echo import SUCCESS, echo_result
 from .help import add_version
 from .parser import Parser
+from .web_echo import examine
 
 log = logging.getLogger(__name__)
 
@@ -80,10 +81,11 @@ def _lines(chosen: Mapping[str, settings.Settings]) -> Iterator[str]:
     rows = []
     for name, server in chosen.items():
         title, host, port, tls = (
-            server.values[key] for key in ("called_ae", "destination", "port", "tls_enabled")
+            server.values.get(key) for key in ("called_ae", "destination", "port", "tls_enabled")
         )
         address = server_words.word_of(title, str(host), port)
-        rows.append((printable(name), printable(address), "TLS" if tls is True else ""))
+        is_secure = tls is True or address.lower().startswith("https:")
+        rows.append((printable(name), printable(address), "TLS" if is_secure else ""))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         yield "  ".join(map(str.ljust, row, widths)).rstrip()
@@ -98,7 +100,11 @@ def _test(chosen: Mapping[str, settings.Settings]) -> ExitCode:
     for line, server in zip(_lines(chosen), chosen.values(), strict=True):
         try:
             with options.naming(server.origins):
-                config, context = senders.connected(server.config())
+                config = server.config()
+                if config.url:
+                    write(f"{line}  STOW-RS: {examine(config, config.url).store_result}\n")
+                    continue
+                config, context = senders.connected(config)
             server_info = preflight.check(config.peer, context)
         except DicomSendError as exc:
             codes.append(ExitCode(exc.exit_code))

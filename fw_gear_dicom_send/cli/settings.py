@@ -11,6 +11,7 @@ from ..config import SendConfig, checked
 from ..errors import UsageError
 from ..option_types import FILE, Group, Place, flag
 from ..options import OPTIONS
+from ..server_url import is_url, without_secrets
 from . import options, server_words
 from .parser import Arguments
 
@@ -18,7 +19,7 @@ _BOTH = ("server", "destination")
 """Options that name a server. Only one of them is allowed."""
 _ADDRESS = ("destination", "port", "called_ae")
 """Options that identify a server. A server in one word replaces all of them."""
-_DEFAULTS = {row.name: row.default_of_command for row in OPTIONS if row.default is not None}
+_DEFAULTS = {row.name: row.default_of_command for row in OPTIONS if row.default not in (None, "")}
 _KEYS = {
     row.name: "host" if row.name == "destination" else row.name
     for row in OPTIONS
@@ -58,27 +59,37 @@ def read(arguments: Arguments) -> Settings:
     origins: Mapping[str, str] = {}
     if word is not None:
         address = server_words.parse(word)
-        if address and is_typed and (twice := sorted(typed & set(_ADDRESS))):
+        if address and not is_url(word) and is_typed and (twice := sorted(typed & set(_ADDRESS))):
             raise UsageError(f"{flag(twice[0])} repeats a part of {word}; remove it")
         if address or is_typed:
             for name in set(_ADDRESS) - typed:
                 values.pop(name, None)
-        of_server, origins = (address, dict.fromkeys(address, word)) if address else _named(word)
+        shown = without_secrets(word)
+        of_server, origins = (address, dict.fromkeys(address, shown)) if address else _named(word)
     if "destination" not in {*values, *of_server}:
         raise _no_server(arguments.words)
-    return Settings(
-        {**_DEFAULTS, **of_server, **values},
-        dict(arguments.variables)
-        | {name: origin for name, origin in origins.items() if name not in values},
-        [Path(path) for path in paths],
-    )
+    given = {**of_server, **values}
+    known = {name: origin for name, origin in origins.items() if name not in values}
+    known = {**arguments.variables, **known}
+    _check_url(given, known)
+    return Settings({**_DEFAULTS, **given}, known, [Path(path) for path in paths])
 
 
 def of_server(name: str, known: Mapping[str, Any]) -> Settings:
     """Return the settings of a named server, without other options. Raises UsageError."""
     values, origins = _find(name, known)
+    _check_url(values, origins)
     options.check_files(values, origins)
     return Settings({**_DEFAULTS, **values}, origins)
+
+
+def _check_url(given: Mapping[str, Any], origins: Mapping[str, str]) -> None:
+    """Raise UsageError for a port or an AE title beside a URL."""
+    if is_url(given["destination"]):
+        for name in ("port", "called_ae", "calling_ae"):
+            if name in given:
+                place = origins.get(name, flag(name))
+                raise UsageError(f"{place} has no effect with a URL as the server; remove it")
 
 
 def servers_file() -> Path:
@@ -116,7 +127,8 @@ def _find(name: str, known: Mapping[str, Any]) -> tuple[Mapping[str, Any], Mappi
     if unknown := [key for key in table if key not in _KEYS.values()]:
         allowed = ", ".join(sorted(_KEYS.values()))
         raise UsageError(f"{place} {unknown[0]}: unknown key; allowed: {allowed}")
-    if missing := [key for key in _REQUIRED if key not in table]:
+    required = _REQUIRED[:1] if is_url(table.get("host")) else _REQUIRED
+    if missing := [key for key in required if key not in table]:
         raise UsageError(f"{place} {missing[0]}: missing")
     origins = {name: f"{place} {key}" for name, key in _KEYS.items() if key in table}
     values = {name: table[_KEYS[name]] for name in origins}

@@ -14,7 +14,17 @@ from ..reasons import Kind, Reason
 from ..retry import Retry, RetryBudget, RetryPolicy
 from .blame import DEFAULT_BLAME, Trouble, given_up
 from .first_images import FirstImages
-from .results import RUN_ENDED, NotSent, Planned, Resending, Sent, Suspect, Transfer
+from .results import (
+    RUN_ENDED,
+    AlreadyStored,
+    NotSent,
+    Planned,
+    Resending,
+    Sent,
+    StoreResult,
+    Suspect,
+    Transfer,
+)
 
 log = logging.getLogger(__name__)
 
@@ -67,7 +77,7 @@ class Closed:
     reason: Reason
 
 
-Try = Judged | Lost | Closed
+Try = Judged | AlreadyStored | Lost | Closed
 """Result of one try to send an image."""
 
 
@@ -163,9 +173,7 @@ class Delivery:
             log.debug("The next image to retry is sent in %.1f s", seconds)
             self._connections.wait(seconds)
 
-    def send(
-        self, instance: SOPInstance, earlier: Suspect | None = None
-    ) -> Sent | Planned | NotSent | Suspect:
+    def send(self, instance: SOPInstance, earlier: Suspect | None = None) -> StoreResult | Suspect:
         """Send one image. Several threads may call this at the same time.
 
         The first image of each patient and study is sent alone.
@@ -182,9 +190,7 @@ class Delivery:
         """
         return self._first_images.in_turn(instance, partial(self._send, instance, earlier))
 
-    def _send(
-        self, instance: SOPInstance, earlier: Suspect | None
-    ) -> Sent | Planned | NotSent | Suspect:
+    def _send(self, instance: SOPInstance, earlier: Suspect | None) -> StoreResult | Suspect:
         """Send one image, as soon as it is its turn."""
         clock, trouble = self._policy.clock, self._trouble
         tries = earlier.failure.transfer.tries if earlier else 0
@@ -206,6 +212,9 @@ class Delivery:
             tries += 1
             if tries > 1:
                 self.retries = next(self._retry_numbers)
+            if isinstance(result, AlreadyStored):
+                trouble.note_answer(is_accepted=True)
+                return result
             if isinstance(result, Judged):
                 break
             lost_at = clock.now()

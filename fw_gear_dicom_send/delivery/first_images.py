@@ -9,10 +9,10 @@ from collections.abc import Callable
 from threading import Condition
 
 from ..dicom.types import SOPInstance
-from .results import NotSent, Planned, Sent, Suspect
+from .results import Planned, Sent, StoreResult, Suspect
 
 Key = tuple[str, int]
-Result = Sent | Planned | NotSent | Suspect
+Result = StoreResult | Suspect
 
 
 class FirstImages:

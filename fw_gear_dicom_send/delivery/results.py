@@ -30,13 +30,14 @@ class Answer:
 
     `code` is the status of the protocol, and `text` the same for people: `0xA700 Refused: Out of
     resources` in DIMSE (PS3.7 C). `comment` is what the server adds. `is_success` is false for a
-    warning too.
+    warning too. `http_status` is the status of HTTP, 0 for another protocol.
     """
 
     code: int
     text: str
     comment: str = ""
     is_success: bool = False
+    http_status: int = 0
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Transfer:
 
     `answer` is the latest one, None if there is none. `tries` is their number. `seconds` is the
     duration of the last try, and `transfer_syntax_uid` and `size`, in bytes, are the encoding of
-    the image in it.
+    the image in it. `crc32` is the checksum of a converted dataset, None if it was not converted.
     """
 
     answer: Answer | None = None
@@ -53,6 +54,7 @@ class Transfer:
     seconds: float = 0.0
     transfer_syntax_uid: str = ""
     size: int = 0
+    crc32: int | None = None
 
 
 @dataclass(frozen=True)
@@ -130,12 +132,17 @@ StoreResult = Sent | Planned | NotSent | AlreadyStored
 
 @dataclass(frozen=True)
 class ImageReference:
-    """Reference to an image on a server: its class and its UIDs (PS3.3 10.8)."""
+    """Reference to an image on a server: its class and its UIDs (PS3.3 10.8).
+
+    `transfer_syntax_uid` and `crc32` are those of the dataset as sent, None if unknown.
+    """
 
     sop_class_uid: str
     sop_instance_uid: str
     study_instance_uid: str
     series_instance_uid: str
+    transfer_syntax_uid: str = ""
+    crc32: int | None = None
 
 
 @dataclass(frozen=True)

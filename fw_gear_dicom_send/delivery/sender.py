@@ -9,7 +9,7 @@ from typing import Protocol
 from ..dicom.types import SOPInstance
 from ..reasons import Reason
 from ..sections import Section
-from .results import ImageReference, NotSent, Planned, Sent, Suspect, Verification
+from .results import ImageReference, StoreResult, Suspect, Verification
 
 
 class QueryError(Exception):
@@ -125,9 +125,7 @@ class Sender(Protocol):
         Raises ServerError, whose message says what to check.
         """
 
-    def send(
-        self, instance: SOPInstance, earlier: Suspect | None = None
-    ) -> Sent | Planned | NotSent | Suspect:
+    def send(self, instance: SOPInstance, earlier: Suspect | None = None) -> StoreResult | Suspect:
         """Send one image. Several threads may call this at the same time.
 
         `earlier` is the result of an earlier call for the same image. The caller may resend a

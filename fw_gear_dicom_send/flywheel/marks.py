@@ -48,9 +48,7 @@ def mark(
         return
     summary: Mapping[str, str | int] = {
         "state": account.status.value,
-        "called_ae": config.called_ae,
-        "host": config.destination,
-        "port": config.port,
+        **_server(config),
         "images": account.images,
         "sent": account.sent,
         "already_there": account.already_stored,
@@ -72,3 +70,10 @@ def mark(
             values.setdefault(container.type, {})["files"] = [{"name": name, "info": info}]
     for container_type, changes in values.items():
         metadata.update_container(container_type, **changes)
+
+
+def _server(config: GearConfig) -> Mapping[str, str | int]:
+    """Return what identifies the server: its URL, or its AE title, host and port."""
+    if config.url:
+        return {"url": str(config.url)}
+    return {"called_ae": config.called_ae, "host": config.destination, "port": config.port}

@@ -8,7 +8,7 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from ..delivery.deliver import Delivery
-from ..delivery.results import RUN_ENDED, NotSent, Planned, Sent, Suspect
+from ..delivery.results import RUN_ENDED, StoreResult, Suspect
 from ..delivery.sender import SenderFacts, ServerName
 from ..dicom.types import SOPInstance
 from ..options import ConversionMode
@@ -129,9 +129,7 @@ class StorageSCU:
         else:
             check(self._peer, services=services)
 
-    def send(
-        self, instance: SOPInstance, earlier: Suspect | None = None
-    ) -> Sent | Planned | NotSent | Suspect:
+    def send(self, instance: SOPInstance, earlier: Suspect | None = None) -> StoreResult | Suspect:
         """Send one image, with retries. Several threads may call this at the same time."""
         return self.health.send(instance, earlier)
 

@@ -27,6 +27,7 @@ class Timeouts:
         idle: Time without any use of a pool after which the association of a study makes room for
             another study.
         limit: Interval before one more association is requested than the peer allowed.
+        proceed: The interim response of an HTTP server before the body of a large request.
     """
 
     resolve: float = 30.0
@@ -46,6 +47,7 @@ class Timeouts:
     tick: float = 0.5
     idle: float = 30.0
     limit: float = 60.0
+    proceed: float = 1.0
 
 
 DEFAULT_TIMEOUTS = Timeouts()

@@ -1,7 +1,9 @@
 """Connections to a peer: TLS, timeouts and rate limit of all, and how one is opened."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from ssl import SSLCertVerificationError
+from typing import Protocol
 
 from ..errors import ConfigError
 from ..reasons import Kind, Reason
@@ -11,7 +13,22 @@ from .throttle import Throttle
 from .timeouts import DEFAULT_TIMEOUTS, Timeouts
 from .tls import TLSContext
 from .tls_errors import explain, is_untrusted
-from .types import PeerAE
+
+
+class Place(Protocol):
+    """Host and port of a peer; `where` names both to people."""
+
+    @property
+    def host(self) -> str:
+        """Host name or IP address."""
+
+    @property
+    def port(self) -> int:
+        """Port."""
+
+    @property
+    def where(self) -> str:
+        """Host and port, for people."""
 
 
 @dataclass(frozen=True)
@@ -27,19 +44,26 @@ class Transport:
     throttle: Throttle | None = None
     profile: str = ""
 
-    def connect(self, connection: Connection, peer: PeerAE) -> None:
+    def connect(
+        self,
+        connection: Connection,
+        peer: Place,
+        open_connection: Callable[[Connection, Place], None] | None = None,
+    ) -> None:
         """Connect with one TLS context after another, until the peer is trusted.
 
-        Raises NoConnectionError and TLSError.
+        `open_connection` opens each connection before TLS, by default to the peer itself. Raises
+        NoConnectionError and TLSError.
         """
-        _open(connection, peer)
+        open_connection = open_connection or open_directly
+        open_connection(connection, peer)
         if not self.tls_context:
             return
         refusals: list[OSError] = []
         for context in self.tls_context.contexts:
             if refusals:
                 connection.close()
-                _open(connection, peer)
+                open_connection(connection, peer)
             try:
                 connection.secure(context, peer.host)
             except SSLCertVerificationError as exc:
@@ -52,7 +76,7 @@ class Transport:
         cause = min(refusals, key=is_untrusted)
         raise self.tls_error(connection, peer, cause) from cause
 
-    def tls_error(self, connection: Connection, peer: PeerAE, error: OSError) -> TLSError:
+    def tls_error(self, connection: Connection, peer: Place, error: OSError) -> TLSError:
         """Return the error with the cause of a failed handshake."""
         context = self.tls_context
         failure = explain(
@@ -66,7 +90,7 @@ class Transport:
 DEFAULT_TRANSPORT = Transport()
 
 
-def resolve(peer: PeerAE, timeouts: Timeouts = DEFAULT_TIMEOUTS) -> None:
+def resolve(peer: Place, timeouts: Timeouts = DEFAULT_TIMEOUTS) -> None:
     """Check that the peer's host name can be resolved. Raises ConfigError if not."""
     try:
         addresses(peer.host, peer.port, timeouts.resolve)
@@ -75,7 +99,8 @@ def resolve(peer: PeerAE, timeouts: Timeouts = DEFAULT_TIMEOUTS) -> None:
         raise ConfigError("destination", peer.host, allowed) from exc
 
 
-def _open(connection: Connection, peer: PeerAE) -> None:
+def open_directly(connection: Connection, peer: Place) -> None:
+    """Open a connection to a peer. Raises NoConnectionError."""
     try:
         connection.open(peer.host, peer.port)
     except (OSError, UnicodeError) as exc:

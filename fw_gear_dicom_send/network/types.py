@@ -59,6 +59,7 @@ class PeerAE:
             "C-STORE",
             (("Calling AE", self.calling_ae),),
             {
+                "protocol": "DIMSE",
                 "host": self.host,
                 "port": self.port,
                 "called_ae": self.called_ae,

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ..delivery.sender import ServerKey
 from ..reasons import Kind
+from ..server_url import is_url
 from ..text import printable, quantity
 from .csv_rows import Row, read_table
 from .schemas import ALREADY_THERE, IMAGES, SENT, SENT_WITH_WARNING, SERVER, needed
@@ -74,7 +75,7 @@ def _image(row: Row | None, server: ServerKey) -> EarlierImage | None:
     if row is None:
         raise ValueError
     uid, (host, *place) = row["SOP Instance UID"], (row[name] for name in SERVER)
-    if (host.lower(), *place) != (server[0].lower(), *server[1:]) or not uid:
+    if (_folded(host), *place) != (_folded(server[0]), *server[1:]) or not uid:
         return None
     if Kind.NOT_STORED.code == row.get("Code") or row.get("Verified") == Verdict.ABSENT.value:
         return EarlierImage(uid, is_stored=False)
@@ -85,3 +86,8 @@ def _image(row: Row | None, server: ServerKey) -> EarlierImage | None:
     if not (_SIZE.fullmatch(size) and _CRC32.fullmatch(crc32)):
         raise ValueError
     return EarlierImage(uid, int(size), int(crc32, 16))
+
+
+def _folded(host: str) -> str:
+    """Return a host name without case; the path of a URL has one."""
+    return host if is_url(host) else host.lower()

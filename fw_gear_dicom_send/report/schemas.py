@@ -84,6 +84,7 @@ IMAGES: tuple[Column[ImageRecord], ...] = (
     Column("Code", lambda row: code_of(row.result)),
     Column("Verified", lambda _: ""),  # filled when the report is closed
     Column("CRC-32", lambda row: "" if row.crc32 is None else f"{row.crc32:08X}", is_needed=True),
+    Column("HTTP", lambda row: str(_answer(row).http_status or "")),
 )
 """The per-image report. The columns `SERVER` follow."""
 

@@ -167,7 +167,7 @@ class _Sending:
         self._counts = FileCounts(selection.entries, is_dry=config.dry_run)
         self._verifications: Verifications | None = None
         if config.verify != "none" and not config.dry_run:
-            self._verifications = Verifications(config.verify)
+            self._verifications = Verifications(config.verify, is_web=bool(config.url))
         self._rows = Rows(self._counts, self._verifications)
 
     def report(self, error: DicomSendError | None) -> Account:

@@ -72,8 +72,8 @@ def send(
         queue = downloads = _by_study(resources, list(counts), is_wanted, process)
     else:
         downloads = _downloads(resources, list(counts))
-        queue = _queue(resources, downloads, is_wanted, process, threads=config.associations)
-    workers = (queue.results() for _ in range(config.associations))
+        queue = _queue(resources, downloads, is_wanted, process, threads=config.sending_threads)
+    workers = (queue.results() for _ in range(config.sending_threads))
     is_whole = False
     try:
         _run(resources, Background(*workers, ahead=_MAX_UNCOUNTED), count, downloads)

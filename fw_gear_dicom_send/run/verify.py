@@ -26,7 +26,13 @@ MAX_UNKNOWN = 10_000
 """Maximum number of images with a failed query that are verified again at the end."""
 VERIFY_POLICY = RetryPolicy(max_time=30, max_wait=5)
 """A server may need some time to index new images."""
-_FINAL = {Kind.NOT_OFFERED, Kind.NO_COMMITMENT_REPORT, Kind.NOT_COMMITTED, Kind.NOT_QUERYABLE}
+_FINAL = {
+    Kind.NOT_OFFERED,
+    Kind.NO_COMMITMENT_REPORT,
+    Kind.NOT_COMMITTED,
+    Kind.NOT_QUERYABLE,
+    Kind.CONTENT_DIFFERS,
+}
 """Reasons that make further queries for an image pointless."""
 
 
@@ -146,9 +152,12 @@ def _verdict(answer: Verification, uid: str) -> Verdict | Reason:
 
 
 def _reference(record: ImageRecord) -> ImageReference:
+    transfer = record.result.transfer
     return ImageReference(
         record.sop_class_uid,
         record.sop_instance_uid,
         record.study_instance_uid,
         record.series_instance_uid,
+        transfer.transfer_syntax_uid or record.transfer_syntax_uid,
+        record.crc32 if transfer.crc32 is None else transfer.crc32,
     )

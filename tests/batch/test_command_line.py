@@ -59,4 +59,4 @@ def test_help_shows_each_command_with_an_example(tmp_path: Path) -> None:
 
 def test_help_names_the_required_options(tmp_path: Path) -> None:
     """The server is required; each other option has a default."""
-    assert script("start", "--help", cwd=tmp_path).stdout.count("Required.") == 2
+    assert script("start", "--help", cwd=tmp_path).stdout.count("Required.") == 1

@@ -47,6 +47,7 @@ def test_all_images_are_sent(folder: Path, storescp: StoreSCP, tmp_path: Path) -
     assert (result.exit_code, summary["exit_code"], summary["cause"]) == (0, 0, None)
     assert (summary["images"], summary["sent"], summary["failed"]) == (3, 3, {})
     assert summary["server"] == {
+        "protocol": "DIMSE",
         "host": HOST,
         "port": storescp.port,
         "called_ae": "SCP",

@@ -10,13 +10,14 @@ from tests.support.preloaded import REPOSITORY
 
 PACKAGE = "fw_gear_dicom_send"
 LAYERS = (
-    {"reasons", "retry", "text", "imports", "name_patterns"},
+    {"reasons", "retry", "text", "imports", "name_patterns", "server_url"},
     {"errors", "report_names", "sections"},
     {"exit_codes", "option_types"},
     {"options"},
     {"dicom"},
     {"archive", "delivery"},
     {"network"},
+    {"dicomweb"},
     {"models"},
     {"source", "config", "left_out", "account"},
     {"flywheel", "report"},
@@ -28,6 +29,7 @@ LAYERS = (
 """Each package imports only from itself and from earlier layers."""
 LIBRARIES = {
     "pynetdicom": {"network"},
+    "h11": {"dicomweb"},
     "fw_core_client": {"flywheel"},
     "requests": {"flywheel"},
     "gdcm": {"dicom/transcode"},
@@ -99,6 +101,21 @@ def test_a_forbidden_import_is_found(tmp_path: Path, file: str, line: str, viola
     path.parent.mkdir(exist_ok=True)
     path.write_text(f"{line}\n")
     assert list(violations(tmp_path)) == [violation]
+
+
+def test_dicomweb_uses_only_the_base_of_the_network() -> None:
+    """It shares connections and the meaning of statuses, but no association."""
+    names = (
+        "connection contexts errors identity inquiry statuses throttle timeouts tls tls_errors "
+        "transport types waits"
+    )
+    used = {
+        imported.removeprefix(f"{PACKAGE}.network.").split(".")[0]
+        for path in (REPOSITORY / PACKAGE / "dicomweb").glob("*.py")
+        for imported in imports(path, ("dicomweb", path.stem))
+        if imported.startswith(f"{PACKAGE}.network")
+    }
+    assert used <= set(names.split())
 
 
 def test_init_files_contain_no_code() -> None:

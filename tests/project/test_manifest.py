@@ -120,10 +120,10 @@ def test_the_files_of_the_table_of_options_are_generated() -> None:
         assert path.read_text() == text, path
 
 
-def test_only_the_server_is_required() -> None:
+def test_only_the_destination_is_required() -> None:
     """The default of each other option is one of its allowed values."""
     required = [row.name for row in OPTIONS if not row.type.is_valid(row.default)]
-    assert required == ["destination", "called_ae"]
+    assert required == ["destination"]
 
 
 def test_the_manifest_for_rules_differs_in_the_file() -> None:
@@ -180,9 +180,10 @@ def test_the_reference_has_each_input() -> None:
 def test_limits_agree_with_the_code(name: str, bound: str, step: int) -> None:
     """Values within the manifest's limits are accepted, others are rejected."""
     limit = MANIFEST["config"][name][bound]
-    parse(config_with(**{name: limit}))
+    web = {"destination": "http://host"} if name == "images_per_request" else {}
+    parse(config_with(**{name: limit}, **web))
     with pytest.raises(ConfigError, match=f"^{name}: "):
-        parse(config_with(**{name: limit + step}))
+        parse(config_with(**{name: limit + step}, **web))
 
 
 @pytest.mark.parametrize(

@@ -238,7 +238,7 @@ def test_the_rule_is_completely_known_to_the_sdk() -> None:
 
 
 def test_the_rule_uses_options_of_the_manifest() -> None:
-    """Its options and inputs are the gear's, with valid values; few need an identity."""
+    """Its options and inputs are the gear's, with valid values; few need credentials."""
     rule, inputs = rule_and_inputs()
     kinds = {"string": str, "integer": int, "boolean": bool}
     options = MANIFEST["config"]
@@ -248,7 +248,7 @@ def test_the_rule_uses_options_of_the_manifest() -> None:
     needed = {name for name, option in options.items() if "default" not in option}
     assert needed <= set(rule["config"])
     named = {rule["triggering_input"], *(one["input"] for one in inputs)}
-    assert named == set(MANIFEST["inputs"]) - {"api-key", "identity"}
+    assert named == set(MANIFEST["inputs"]) - {"api-key", "identity", "authorization"}
 
 
 def test_slurm_requests_match_the_use_of_jobs() -> None:

@@ -76,6 +76,7 @@ def test_a_row_has_all_known_values(tmp_path: Path) -> None:
             "Code": "stored-with-warning",
             "Verified": "",
             "CRC-32": "0000ABCD",
+            "HTTP": "",
             "Host": "pacs.example.org",
             "Port": "104",
             "Called AE": "PACS",

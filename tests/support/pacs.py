@@ -5,7 +5,8 @@ Each is a context manager that listens on a free port of 127.0.0.1 and leaves no
 
 from tests.support.programs import ServerError
 from tests.support.servers.dcmtk import DcmQRSCP, StoreSCP
-from tests.support.servers.orthanc import Orthanc
+from tests.support.servers.nginx import Nginx
+from tests.support.servers.orthanc import DicomWebOrthanc, Orthanc
 from tests.support.servers.process import HOST, free_port
 from tests.support.servers.scripted import (
     SUCCESS,
@@ -22,6 +23,8 @@ __all__ = [
     "AssociationRequest",
     "CStore",
     "DcmQRSCP",
+    "DicomWebOrthanc",
+    "Nginx",
     "Orthanc",
     "ProposedContext",
     "PythonSCP",

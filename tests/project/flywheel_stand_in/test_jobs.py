@@ -124,7 +124,7 @@ def test_sdk_lists_jobs(
         ({"destination": {"type": "session", "id": "0" * 24}}, 404),
         ({"inputs": {"key": {"type": "session", "id": "{session}", "name": "no.pem"}}}, 404),
         ({"inputs": {"lock": {"type": "session", "id": "{session}", "name": "no.pem"}}}, 400),
-        ({"config": {"destination": "127.0.0.1"}}, 422),
+        ({"config": {"called_ae": "PACS"}}, 422),
         ({"config": {**OPTIONS, "port": 0}}, 422),
         ({"config": {**OPTIONS, "port": "104"}}, 422),
     ],

@@ -89,3 +89,22 @@ class Orthanc(ServerProcess):
             url = f"http://{HOST}:{self._http_port}/patients/{identifier}"
             self._session.delete(url, timeout=60).raise_for_status()
         self._session.close()
+
+
+class DicomWebOrthanc(Orthanc):
+    """Orthanc with its DICOMweb plugin."""
+
+    plugin = "/usr/share/orthanc/plugins/libOrthancDicomWeb.so"
+
+    def __init__(self, **settings: object) -> None:
+        super().__init__(Plugins=[self.plugin], DicomWeb={"Root": "/dicom-web/"}, **settings)
+
+    @property
+    def http_port(self) -> int:
+        """The port of the HTTP server."""
+        return self._http_port
+
+    @property
+    def url(self) -> str:
+        """The base URL of the DICOMweb service."""
+        return f"http://{HOST}:{self._http_port}/dicom-web"

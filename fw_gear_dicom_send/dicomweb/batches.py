@@ -1,0 +1,83 @@
+"""Requests with several images of a study, which join while they wait for a connection."""
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from threading import Lock
+
+from ..dicom.types import SOPInstance
+from .answers import StoreAnswer
+from .request import StoreBody
+from .service import Exchange
+
+MAX_BYTES = 4 << 20
+"""Maximum size of the datasets in a request with several images."""
+MAX_IMAGE = 1 << 20
+"""Maximum size of a dataset that shares a request. A larger one gains nothing by it."""
+
+Outcome = tuple[Exchange, StoreAnswer]
+
+
+@dataclass(eq=False)
+class Batch:
+    """Images of a request, in order. All of them get its `outcome`."""
+
+    instances: list[SOPInstance] = field(default_factory=list)
+    size: int = 0
+    outcome: "Future[Outcome]" = field(default_factory=Future)
+
+
+class Batches:
+    """Joins images of a study that wait for a connection at the same time into one request.
+
+    The thread with the first image sends the request, and the others wait for its outcome. So a
+    request has one image as long as there are enough connections. The mutable state is the batch
+    of each study that takes images; the lock guards it.
+    """
+
+    def __init__(self, send: Callable[[Callable[[], StoreBody]], Outcome], max_images: int) -> None:
+        """Send at most `max_images` in a request, by `send`, which calls back for the body."""
+        self._send = send
+        self._max_images = max_images
+        self._open: dict[str, Batch] = {}
+        self._lock = Lock()
+
+    def takes(self, instance: SOPInstance) -> bool:
+        """Return whether an image may share a request."""
+        is_small = instance.dataset.size <= MAX_IMAGE
+        return self._max_images > 1 and is_small and bool(instance.study_instance_uid)
+
+    def send(self, instance: SOPInstance) -> tuple[Outcome, bool]:
+        """Send an image; return the outcome of its request, and whether it was alone in it.
+
+        Raises the error of the request, the same one for all of its images.
+        """
+        study, size = instance.study_instance_uid, instance.dataset.size
+        with self._lock:
+            batch = self._open.get(study)
+            has_room = (
+                batch is not None
+                and len(batch.instances) < self._max_images
+                and batch.size + size <= MAX_BYTES
+            )
+            is_leader = batch is None or not has_room
+            if batch is None or is_leader:
+                batch = self._open[study] = Batch()
+            batch.instances.append(instance)
+            batch.size += size
+        if is_leader:
+            try:
+                batch.outcome.set_result(self._send(lambda: self._closed(study, batch)))
+            except BaseException as exc:
+                batch.outcome.set_exception(exc)
+            finally:
+                # The request may have failed before it needed its body.
+                self._closed(study, batch)
+        return batch.outcome.result(), len(batch.instances) == 1
+
+    def _closed(self, study: str, batch: Batch) -> StoreBody:
+        """Let no more images join a batch, and return its body."""
+        with self._lock:
+            if self._open.get(study) is batch:
+                del self._open[study]
+        return StoreBody(tuple(batch.instances))

@@ -1,0 +1,154 @@
+"""Sender for a DICOMweb server (PS3.18 10.5)."""
+
+from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
+from math import inf
+
+from ..delivery.deliver import Delivery
+from ..delivery.results import RUN_ENDED, StoreResult, Suspect
+from ..delivery.sender import Finder, Inquirer, SenderFacts, ServerName
+from ..dicom.types import SOPInstance
+from ..network.transport import Transport
+from ..options import ConversionMode, OnConflict
+from ..retry import RetryBudget, RetryPolicy
+from ..sections import Section
+from ..server_url import ServerURL
+from . import preflight
+from .attempts import Convert, StowAttempts
+from .authorization import Authorization
+from .credentials import NO_CREDENTIALS, Credentials
+from .inquiry import ContentInquirer, QueryInquirer
+from .names import server_name
+from .preflight import WebServer
+from .service import WebService
+
+
+class WebSender:
+    """Sender that opens connections as the images need them."""
+
+    def __init__(
+        self,
+        url: ServerURL,
+        convert: Convert,
+        *,
+        transport: Transport,
+        policy: RetryPolicy,
+        credentials: Credentials = NO_CREDENTIALS,
+        connections: int = 1,
+        retry_time: float = 300,
+        is_dry: bool = False,
+        conversion: ConversionMode = ConversionMode.WHEN_NEEDED,
+        has_checksums: bool = False,
+        on_conflict: OnConflict = OnConflict.REPORT,
+        max_images: int = 1,
+        threads: int = 0,
+    ) -> None:
+        """Prepare to send to the server at `url`.
+
+        Args:
+            url: Base URL of the server.
+            convert: Changes the transfer syntax of an image.
+            transport: TLS, timeouts and rate limit of all connections.
+            policy: Waits while the server is at fault.
+            credentials: Credentials for the server.
+            connections: Maximum number of connections at the same time.
+            retry_time: Seconds to continue without an accepted image.
+            is_dry: Whether to do everything except the store requests.
+            conversion: When to change transfer syntaxes.
+            has_checksums: Whether results have checksums of converted datasets, for `content`.
+            on_conflict: Whether to replace an image that is in the way.
+            max_images: Maximum number of images in a request.
+            threads: Maximum number of threads that send, 0 for one for each connection.
+
+        Raises ConfigError for an unusable proxy.
+        """
+        self._url = url
+        self._transport = transport
+        self._check_policy = replace(policy, max_time=retry_time)
+        budget = RetryBudget(retry_time, policy.clock)
+        self._service = WebService(
+            url,
+            Authorization(credentials, transport),
+            number=connections,
+            budget=budget,
+            transport=transport,
+            policy=policy,
+        )
+        attempts = StowAttempts(
+            self._service,
+            convert,
+            response_timeout=transport.timeouts.response,
+            conversion=conversion,
+            is_dry=is_dry,
+            has_checksums=has_checksums,
+            on_conflict=on_conflict,
+            max_images=max_images,
+        )
+        # All threads may wait for the same answer.
+        number = threads or connections
+        self.health = Delivery(attempts, self._service.pool, number, budget, policy)
+
+    @property
+    def server(self) -> ServerName:
+        """The names of the server."""
+        return server_name(self._url, self._transport.profile)
+
+    def check(self) -> None:
+        """Check that the server accepts store requests.
+
+        Raises ServerError, whose message says what to check.
+        """
+        self.examine()
+
+    def examine(self) -> WebServer:
+        """Return the properties of the server; raises ServerError as `check` does."""
+        return preflight.check(self._service, self._check_policy)
+
+    def send(self, instance: SOPInstance, earlier: Suspect | None = None) -> StoreResult | Suspect:
+        """Send one image, with retries. Several threads may call this at the same time."""
+        return self.health.send(instance, earlier)
+
+    def study(
+        self,
+        study_instance_uid: str,  # noqa: ARG002
+        encodings: Iterable[tuple[str, str]],  # noqa: ARG002
+    ) -> AbstractContextManager[None]:
+        """Do nothing: requests are independent, so no study needs a connection of its own."""
+        return nullcontext()
+
+    def inquirer(self, method: str) -> Inquirer:
+        """Return the inquirer by QIDO-RS for `find`, and that by WADO-RS for `content`."""
+        return QueryInquirer(self._service) if method == "find" else ContentInquirer(self._service)
+
+    def finder(self, timeout: float = inf) -> Finder:
+        """Return the inquirer by QIDO-RS, which waits for `timeout` seconds at most."""
+        return QueryInquirer(self._service, timeout)
+
+    def facts(self) -> SenderFacts:
+        """Return the current facts."""
+        throttle, health = self._transport.throttle, self.health
+        return SenderFacts(
+            connections=self._service.pool.open_connections,
+            max_rate=throttle.rate if throttle else 0.0,
+            retries=health.retries,
+            losses=health.losses,
+            lost_at=tuple(health.lost_at),
+            given_up=None if health.given_up is RUN_ENDED else health.given_up,
+        )
+
+    def sections(self) -> tuple[Section, ...]:
+        """Return no section: a connection has no facts of its own."""
+        return ()
+
+    def finish(self) -> None:
+        """Let current requests finish, and start no more."""
+        self._service.pool.give_up(RUN_ENDED)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._service.pool.close()
+
+    def abort(self) -> None:
+        """Abort the connections and their current requests."""
+        self._service.pool.abort()

@@ -1,0 +1,79 @@
+"""Base URL of a DICOMweb server (PS3.18 8.2)."""
+
+import re
+from dataclasses import dataclass
+from typing import Self
+from urllib.parse import SplitResult, urlsplit
+
+_PORTS = {"http": 80, "https": 443}
+_TEXT = re.compile(r"[!-~]{1,2000}")
+"""A URL is ASCII without spaces (RFC 3986 2)."""
+ALLOWED = "a URL http://host/path or https://host/path without user, query and fragment"
+
+
+def is_url(text: object) -> bool:
+    """Return whether a text is meant as a URL, valid or not."""
+    return isinstance(text, str) and text.strip().lower().startswith(("http:", "https:"))
+
+
+@dataclass(frozen=True)
+class ServerURL:
+    """Base URL of a server. `path` does not end with a slash."""
+
+    scheme: str
+    host: str
+    port: int
+    path: str = ""
+
+    @classmethod
+    def of(cls, text: str) -> Self | None:
+        """Return the address in a URL, None if it is not a valid base URL."""
+        found = _split(text.strip())
+        if not found or found.query or found.fragment or "@" in found.netloc:
+            return None
+        try:
+            port = _PORTS[found.scheme] if found.port is None else found.port
+        except (KeyError, ValueError):
+            return None
+        host = found.hostname or ""
+        return cls(found.scheme, host, port, found.path.rstrip("/")) if host and port else None
+
+    def __str__(self) -> str:
+        """Return the URL in its normal form, without a default port."""
+        return f"{self.scheme}://{self.netloc}{self.path}"
+
+    @property
+    def netloc(self) -> str:
+        """Value of the header Host (RFC 9110 7.2)."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == _PORTS[self.scheme] else f"{host}:{self.port}"
+
+    @property
+    def where(self) -> str:
+        """Host and port, for people."""
+        return f"{self.host} port {self.port}"
+
+    @property
+    def is_secure(self) -> bool:
+        """Whether connections use TLS."""
+        return self.scheme == "https"
+
+    @property
+    def origin(self) -> tuple[str, str, int]:
+        """Scheme, host and port: no credential goes to another origin (RFC 9110 4.3.1)."""
+        return self.scheme, self.host, self.port
+
+
+def without_secrets(text: str) -> str:
+    """Return a URL for messages, without user, query and fragment."""
+    shown = text.split("#", 1)[0].split("?", 1)[0]
+    start, slashes, rest = shown.partition("//")
+    authority, slash, path = rest.partition("/")
+    return f"{start}{slashes}{authority.rpartition('@')[2]}{slash}{path}"
+
+
+def _split(text: str) -> SplitResult | None:
+    try:
+        return urlsplit(text) if _TEXT.fullmatch(text) else None
+    except ValueError:
+        return None
