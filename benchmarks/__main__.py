@@ -17,17 +17,31 @@ from benchmarks.datasets import DataSet
 from benchmarks.goals import goals
 from benchmarks.machine import this_machine
 from benchmarks.rawcopy import raw_copy_seconds
-from benchmarks.render import write_docs
+from benchmarks.render import DICOMWEB, RESULTS, write_docs
 from benchmarks.results import Data, Named, Results, rows_of, save
-from benchmarks.rivals import Dcmsend, Peer, Storescu, installed
+from benchmarks.rivals import Dcmsend, Peer, Storescu, installed, installed_for_web
 from benchmarks.rounds import Block, Rounds, print_progress, run_block
 from benchmarks.senders import Command, Gear, Replay, Sender
 from benchmarks.tables import outcomes_table, tables
-from benchmarks.targets import DISTANCE, ORTHANC, STORESCP, Target
+from benchmarks.targets import (
+    BESIDE_SINK,
+    DISTANCE,
+    ORTHANC,
+    STORESCP,
+    WEB_DISTANCE,
+    WEB_ORTHANC,
+    WEB_SINK,
+    Target,
+)
 from tests.support.pacs import ServerError
 
 SETS = ("mr", "ct", "multiframe", "tgz")
-TARGETS_BY_NAME = {target.name: target for target in (ORTHANC, STORESCP, DISTANCE)}
+GROUPS = {
+    RESULTS: (ORTHANC, STORESCP, DISTANCE),
+    DICOMWEB: (WEB_ORTHANC, WEB_SINK, BESIDE_SINK, WEB_DISTANCE),
+}
+"""Targets that are measured together, by the file for their results."""
+TARGETS_BY_NAME = {target.name: target for group in GROUPS.values() for target in group}
 MIN_IMAGES = 8
 DCMSENDS = (Dcmsend(has_nodelay=False), Dcmsend(has_nodelay=True))
 STORESCUS = (Storescu(has_nodelay=False), Storescu(has_nodelay=True))
@@ -67,19 +81,25 @@ def main(argv: Sequence[str]) -> int:
     rounds = Rounds(arguments.rounds, min(arguments.rounds, arguments.slow_rounds))
     try:
         with tempfile.TemporaryDirectory(prefix="benchmark-data-") as folder:
-            results = measure(list(blocks(options, Path(folder))), rounds)
+            made = list(data_sets(options, Path(folder)))
+            measured = {
+                name: measure(list(blocks(options, chosen, made)), rounds)
+                for name, group in GROUPS.items()
+                if (chosen := [target for target in group if target in options.targets])
+            }
     except ServerError as error:
         print_progress(str(error))
         return 1
-    if arguments.json:
-        save(results, arguments.json)
+    for name, results in measured.items():
+        if arguments.docs:
+            arguments.docs.mkdir(parents=True, exist_ok=True)
+            save(results, arguments.docs / name)
+        sys.stdout.write(tables(results))
+        if found := list(goals(results)):
+            sys.stdout.write(f"\n### Performance goals\n\n{outcomes_table(found)}")
     if arguments.docs:
-        write_docs(results, arguments.docs)
-        save(results, arguments.docs / "benchmarks.json")
-    sys.stdout.write(tables(results))
-    if found := list(goals(results)):
-        sys.stdout.write(f"\n### Performance goals\n\n{outcomes_table(found)}")
-    return 1 if any(run.failure for run in results.runs) else 0
+        write_docs(arguments.docs)
+    return 1 if any(run.failure for results in measured.values() for run in results.runs) else 0
 
 
 def argument_parser() -> argparse.ArgumentParser:
@@ -105,8 +125,7 @@ def argument_parser() -> argparse.ArgumentParser:
     add("--scale", type=float, default=1.0, help="size of the data sets, e.g. 0.1 for a trial")
     add("--rivals", type=Path, help="folder with the senders installed by scripts/rivals.sh")
     add("--peer", type=Path, help="Python with fw-gear-dicom-send 4.2.0 installed")
-    add("--json", type=Path, help="output file for the results")
-    add("--docs", type=Path, help="output folder for benchmarks.json, .md and .svg")
+    add("--docs", type=Path, help="output folder for the results, benchmarks.md and .svg")
     return parser
 
 
@@ -115,10 +134,9 @@ def names_in(text: str) -> tuple[str, ...]:
     return tuple(text.split(","))
 
 
-def blocks(options: Options, folder: Path) -> Iterator[Block]:
-    """Create the data sets, and yield the comparisons for each."""
-    made = list(data_sets(options, folder))
-    for target in options.targets:
+def blocks(options: Options, targets: Sequence[Target], made: Sequence[DataSet]) -> Iterator[Block]:
+    """Yield the comparisons for each target and data set."""
+    for target in targets:
         for data in made:
             senders = senders_of(options, target, data)
             if options.senders:
@@ -130,6 +148,8 @@ def blocks(options: Options, folder: Path) -> Iterator[Block]:
 def senders_of(options: Options, target: Target, data: DataSet) -> tuple[Sender, ...]:
     """Return the senders of a data set to a target, without those that take too long."""
     peers: tuple[Sender, ...] = (Peer(options.peer),) if options.peer else ()
+    if target in GROUPS[DICOMWEB]:
+        return web_senders(options, target, data)
     if target is DISTANCE:
         if data.name == "tgz":
             return ()
@@ -140,6 +160,18 @@ def senders_of(options: Options, target: Target, data: DataSet) -> tuple[Sender,
     by_tls = (Gear(1, uses_tls=True), Gear(4, uses_tls=True)) if target.open_tls else ()
     own = (Gear(1), Gear(4), *by_tls, Command(1), Command(4), Replay(1), Replay(4))
     return (*own, *DCMSENDS, *STORESCUS, *rivals, *peers)
+
+
+def web_senders(options: Options, target: Target, data: DataSet) -> tuple[Sender, ...]:
+    """Return the senders of a data set to a DICOMweb server, or by C-STORE beside them."""
+    rivals = tuple(installed_for_web(options.rivals)) if options.rivals else ()
+    if data.name == "tgz" or (target is WEB_DISTANCE and data.images == 1):
+        return ()
+    if target is BESIDE_SINK:
+        return (Command(1), Command(4))
+    if target is WEB_DISTANCE:
+        return (Command(4), Command(8), Command(4, 1), Command(8, 1), Command(8, 20), *rivals)
+    return (Gear(4), Command(1), Command(4), Replay(1), Replay(4), *rivals)
 
 
 def data_sets(options: Options, folder: Path) -> Iterator[DataSet]:

@@ -45,7 +45,7 @@ def goals(results: Results) -> Iterator[Outcome]:
     targets = {target.name: target.title for target in results.targets}
     data = {item.name: item.title for item in results.data if item.bytes >= FULL[item.name]}
     senders = {sender.name: sender.title for sender in results.senders}
-    for goal in (*GOALS, *_beside_dcmsend(rows)):
+    for goal in (*GOALS, *_beside_dcmsend(rows), *_beside_web(rows)):
         row = rows.get((goal.target, goal.data, goal.sender))
         value = goal.value(row) if row and goal.data in data else None
         if value is None:
@@ -75,11 +75,15 @@ def _seconds(row: Row) -> float:
     return row.seconds
 
 
-def _times_dcmsend_connected(dcmsend: Row) -> Callable[[Row], float | None]:
+def _peak_megabytes(row: Row) -> float:
+    return row.peak_megabytes
+
+
+def _times_connected(other: Row) -> Callable[[Row], float | None]:
     def value(row: Row) -> float | None:
-        if row.sending_seconds is None or dcmsend.sending_seconds is None:
+        if row.sending_seconds is None or other.sending_seconds is None:
             return None
-        return dcmsend.sending_seconds / row.sending_seconds
+        return other.sending_seconds / row.sending_seconds
 
     return value
 
@@ -90,7 +94,7 @@ def _beside_dcmsend(rows: dict[tuple[str, str, str], Row]) -> Iterator[Goal]:
     if not dcmsend:
         return
     command = ("storescp", "multiframe", "command-4")
-    connected = _times_dcmsend_connected(dcmsend)
+    connected = _times_connected(dcmsend)
     yield Goal(
         *command, "MB/s while connected, beside dcmsend", connected, minimum=1, unit=" times"
     )
@@ -103,17 +107,35 @@ def _beside_dcmsend(rows: dict[tuple[str, str, str], Row]) -> Iterator[Goal]:
     )
 
 
+def _beside_web(rows: dict[tuple[str, str, str], Row]) -> Iterator[Goal]:
+    """Yield the bars for STOW-RS relative to another sender in the same run."""
+    for data in ("mr", "ct", "multiframe"):
+        if other := rows.get(("c-store", data, "command-4")):
+            rate = _times_connected(other)
+            what = "rate beside C-STORE to storescp"
+            yield Goal("web-sink", data, "command-4", what, rate, minimum=0.9, unit=" times")
+    if other := rows.get(("web-distance", "mr", "command-by1-8")):
+        rate, what = _times_connected(other), "rate beside one image a request"
+        for sender in ("command-8", "command-by20-8"):
+            yield Goal("web-distance", "mr", sender, what, rate, minimum=3, unit=" times")
+
+
 FULL = {"mr": 70_000_000, "ct": 200_000_000, "multiframe": 300_000_000, "tgz": 500_000_000}
 """Minimum bytes of each data set; the bars do not apply to a smaller trial."""
+BESIDE = "rate beside replay"
 RATE, CPU = "images/s while connected", "CPU for an image, without the start"
 SESSION = "from the session to the attached report"
 GOALS = (
     Goal("storescp", "mr", "command-4", RATE, _images_per_second, minimum=2500),
     Goal("storescp", "mr", "command-4", CPU, _image_cpu_ms, maximum=0.45, unit=" ms"),
     Goal("storescp", "mr", "command-1", CPU, _image_cpu_ms, maximum=0.30, unit=" ms"),
-    Goal("orthanc", "mr", "command-4", "rate beside replay", _percent_of_replay, 85, unit=" %"),
+    Goal("orthanc", "mr", "command-4", BESIDE, _percent_of_replay, 85, unit=" %"),
     Goal("storescp", "mr", "gear-4", SESSION, _seconds, maximum=1.9, unit=" s"),
     Goal("storescp", "ct", "gear-4", SESSION, _seconds, maximum=1.6, unit=" s"),
     Goal("storescp", "multiframe", "gear-4", SESSION, _seconds, maximum=1.5, unit=" s"),
+    Goal("web-orthanc", "mr", "command-4", BESIDE, _percent_of_replay, 87, unit=" %"),
+    Goal("web-orthanc", "ct", "command-4", BESIDE, _percent_of_replay, 87, unit=" %"),
+    Goal("web-orthanc", "multiframe", "command-4", BESIDE, _percent_of_replay, 91, unit=" %"),
+    Goal("web-sink", "multiframe", "command-4", "memory", _peak_megabytes, maximum=150, unit=" MB"),
 )
 """Bars for 2,000 MR images of 33 KB, 400 CT images, and one multi-frame image of 315 MB."""

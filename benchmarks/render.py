@@ -1,6 +1,6 @@
 """Create docs/benchmarks.md and docs/benchmarks.svg from the results.
 
-python -m benchmarks.render docs/benchmarks.json
+python -m benchmarks.render docs
 """
 
 import json
@@ -16,6 +16,8 @@ from benchmarks.tables import number, outcomes_table, summary_of, table, tables
 
 WIDTH = 100
 GIBIBYTE = 1 << 30
+RESULTS = "benchmarks.json"
+DICOMWEB = "benchmarks-dicomweb.json"
 PICTURE = "benchmarks.svg"
 PROFILE = "profile.md"
 CLAIMS = "benchmarks-claims.json"
@@ -35,15 +37,16 @@ HOW = """\
 
 This creates the virtual environment, installs the other senders and runs all measurements, in
 about an hour. It prints the tables and the performance goals, and writes this page,
-`benchmarks.json` and `benchmarks.svg`. It has the same requirements as `make test`, and needs two
-idle cores.
+`benchmarks.json`, `benchmarks-dicomweb.json` and `benchmarks.svg`. It has the same requirements as
+`make test`, and needs two idle cores.
 
 - `make bench-peer` also measures the published gear.
 - `make bench-claims` measures single claims.
 - `make bench BENCH="--scale 0.1"` is a trial, which writes no files.
+- `make bench BENCH="--docs docs --targets web-orthanc,web-sink,c-store,web-distance"` measures
+  DICOMweb alone, in MINUTES minutes.
 - `.venv/bin/python -m benchmarks --help` lists options, such as `--targets orthanc --sets ct`.
-- `.venv/bin/python -m benchmarks.render docs/benchmarks.json` writes the page and the picture
-  again.
+- `.venv/bin/python -m benchmarks.render docs` writes the page and the picture again.
 """
 
 COLUMNS = """\
@@ -55,6 +58,20 @@ COLUMNS = """\
 - `CPU ms/image` is the CPU time for each image after the first, without the start.
 - `speed / dcmsend` is the speed from start to end, as a multiple of `dcmsend` with its defaults.
 - `time / raw copy` is the time as a multiple of a raw copy of the same bytes.
+"""
+
+WEB_INTRO = """\
+## DICOMweb
+
+These senders store by STOW-RS. An association is a connection here. The gear and `dicom-send` use
+the default of `images_per_request`, unless the row has a number.
+
+- The replay sends ready-made requests with one image each.
+- `dicomweb-client` is its command. It has one connection, and sends all files in one request.
+- The sink is a server that stores nothing, and names each image as stored.
+- `storescp by C-STORE` is the same command in the same run, as a measure for the sink.
+
+The tool `stowrs` of dcm4che is not here, because PyPI, npm and Debian do not have it.
 """
 
 METHOD = """\
@@ -121,11 +138,13 @@ sends a session to the attached report. Two changes are made in its favour:
 """
 
 
-def write_docs(results: Results, folder: Path) -> None:
-    """Write benchmarks.md and, with matplotlib, benchmarks.svg into the folder."""
+def write_docs(folder: Path) -> None:
+    """Write benchmarks.md and benchmarks.svg beside the results, if those of C-STORE are there."""
     from benchmarks.picture import draw  # noqa: PLC0415 - the page alone needs no matplotlib
 
-    folder.mkdir(parents=True, exist_ok=True)
+    if not (folder / RESULTS).exists():
+        return
+    results = load(folder / RESULTS)
     draw(results, folder / PICTURE)
     (folder / "benchmarks.md").write_text(page(results, folder))
 
@@ -140,16 +159,19 @@ def _sections(results: Results, folder: Path) -> Iterator[str]:
     yield from _summary(results)
     if (folder / PICTURE).exists():
         yield f"![Seconds of each sender, for each data set]({PICTURE})\n"
-    yield fill(f"Measured on {results.date} with {describe(results.machine)}.", WIDTH) + "\n"
+    yield _measured(results)
     if found := list(goals(results)):
         yield f"## Performance goals\n\n{outcomes_table(found)}"
     yield HOW
     yield "## All numbers\n"
     yield COLUMNS
-    yield tables(results)
-    if failed := [run for run in results.runs if run.failure]:
-        yield "These runs failed and do not count:\n"
-        yield "".join(f"- {r.sender}, {r.data}, {r.target}: {r.failure}\n" for r in failed)
+    yield from _numbers(results)
+    if (folder / DICOMWEB).exists():
+        web = load(folder / DICOMWEB)
+        yield WEB_INTRO
+        yield _measured(web)
+        yield outcomes_table(goals(web))
+        yield from _numbers(web)
     if (folder / CLAIMS).exists():
         yield f"## Claims\n\n{outcomes_table(_claims(folder / CLAIMS))}"
     yield METHOD
@@ -157,6 +179,18 @@ def _sections(results: Results, folder: Path) -> Iterator[str]:
         yield PEER_NOTE
     if (folder / PROFILE).exists():
         yield f"[{PROFILE}]({PROFILE}) shows where the time goes.\n"
+
+
+def _measured(results: Results) -> str:
+    return fill(f"Measured on {results.date} with {describe(results.machine)}.", WIDTH) + "\n"
+
+
+def _numbers(results: Results) -> Iterator[str]:
+    """Yield all tables, and the failed runs."""
+    yield tables(results)
+    if failed := [run for run in results.runs if run.failure]:
+        yield "These runs failed and do not count:\n"
+        yield "".join(f"- {r.sender}, {r.data}, {r.target}: {r.failure}\n" for r in failed)
 
 
 def _summary(results: Results) -> Iterator[str]:
@@ -192,8 +226,7 @@ def _claims(path: Path) -> list[Outcome]:
 
 def main(argv: Sequence[str]) -> int:
     """Create the page and the picture from a file of results, beside it."""
-    path = Path(argv[0])
-    write_docs(load(path), path.parent)
+    write_docs(Path(argv[0]))
     return 0
 
 

@@ -1,8 +1,9 @@
-"""Replay ready-made PDUs to a server, to measure the server's own limit.
+"""Replay ready-made messages to a server, to measure the server's own limit.
 
 python -m benchmarks.replay HOST PORT AE_TITLE ASSOCIATIONS FOLDER
+python -m benchmarks.replay URL CONNECTIONS FOLDER
 
-All PDUs are created before the clock starts. Then each association has its own plain socket and
+All messages are created before the clock starts. Then each connection has its own plain socket and
 thread, which sends an image and waits for the response. The program imports nothing from the gear,
 so that its results do not depend on it. Files have the header of PS3.10, as written by the
 benchmark.
@@ -17,6 +18,8 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+
+from benchmarks.web_replay import WebConnection
 
 MAX_PDU = 1 << 18
 USUAL_MAX_PDU = 1 << 14
@@ -88,7 +91,16 @@ def replay(
     opened = [_Association(host, port, ae_title, contexts) for _ in range(associations)]
     for number, association in enumerate(opened):
         association.prepare(images[number::associations])
-    threads = [threading.Thread(target=association.run) for association in opened]
+    return _run_all(opened)
+
+
+def replay_web(url: str, connections: int, files: Sequence[Path]) -> Replayed:
+    """Send files by STOW-RS over this many connections."""
+    return _run_all([WebConnection(url, files[one::connections]) for one in range(connections)])
+
+
+def _run_all(opened: "Sequence[_Association] | Sequence[WebConnection]") -> Replayed:
+    threads = [threading.Thread(target=connection.run) for connection in opened]
     started, cpu_started = time.perf_counter(), time.process_time()
     for thread in threads:
         thread.start()
@@ -96,7 +108,7 @@ def replay(
         thread.join()
     seconds = time.perf_counter() - started
     cpu_seconds = time.process_time() - cpu_started
-    return Replayed(sum(association.stored for association in opened), seconds, cpu_seconds)
+    return Replayed(sum(connection.stored for connection in opened), seconds, cpu_seconds)
 
 
 class _Association:
@@ -220,12 +232,16 @@ def _element(element: int, value: bytes) -> bytes:
 
 def main(argv: Sequence[str]) -> int:
     """Replay the files of a folder, and print the result as JSON."""
-    host, port, ae_title, associations, folder = argv
+    *address, connections, folder = argv
     files = sorted(path for path in Path(folder).rglob("*") if path.is_file())
-    images = [read_image(path) for path in files]
-    replayed = replay(host, int(port), ae_title, int(associations), images)
+    if len(address) == 1:
+        replayed = replay_web(address[0], int(connections), files)
+    else:
+        host, port, ae_title = address
+        images = [read_image(path) for path in files]
+        replayed = replay(host, int(port), ae_title, int(connections), images)
     sys.stdout.write(json.dumps(asdict(replayed)) + "\n")
-    return 0 if replayed.stored == len(images) else 1
+    return 0 if replayed.stored == len(files) else 1
 
 
 if __name__ == "__main__":

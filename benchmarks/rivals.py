@@ -3,6 +3,7 @@
 `scripts/rivals.sh` installs those that the system has no packages for.
 """
 
+import math
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -107,6 +108,24 @@ class PynetdicomStorescu:
 
 
 @dataclass(frozen=True)
+class DicomwebClient:
+    """Command of dicomweb-client, in the Python environment where it is installed."""
+
+    program: Path
+    name: str = "dicomweb-client"
+    title: str = "dicomweb-client"
+    uses_tls: bool = False
+    slow_from: float = math.inf
+    has_start_up: bool = True
+
+    def send(self, data: DataSet, server: Destination, folder: Path) -> Sending:
+        """Run it with its default options: all files in one request."""
+        files = map(str, sorted(data.folder.rglob("*.dcm")))
+        command = [str(self.program), "--url", server.url, "store", "instances", *files]
+        return _without_report(command, data, folder, {})
+
+
+@dataclass(frozen=True)
 class Dcmjs:
     """dcmjs-dimse under Node.js, through a script that adds each file to one client."""
 
@@ -157,6 +176,13 @@ def installed(folder: Path) -> Iterator[Sender]:
     modules = folder / "dcmjs/node_modules"
     if modules.exists():
         yield Dcmjs(modules.absolute())
+
+
+def installed_for_web(folder: Path) -> Iterator[Sender]:
+    """Yield the rivals for DICOMweb that `scripts/rivals.sh` has installed in a folder."""
+    program = folder / "pynetdicom/bin/dicomweb_client"
+    if program.exists():
+        yield DicomwebClient(program.absolute())
 
 
 def _without_report(

@@ -6,6 +6,7 @@ import math
 import os
 import sys
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Protocol
 
@@ -82,10 +83,7 @@ class Gear:
 
     def send(self, data: DataSet, server: Destination, folder: Path) -> Sending:
         """Run the manifest's command as the engine does."""
-        config = {
-            "destination": HOST,
-            "port": server.port,
-            "called_ae": server.ae_title,
+        config = server.options | {
             "associations": self.associations,
             "tls_enabled": self.uses_tls,
         }
@@ -112,9 +110,13 @@ class Gear:
 
 @dataclass(frozen=True)
 class Command:
-    """Command `dicom-send`, from a folder or an archive to the report."""
+    """Command `dicom-send`, from a folder or an archive to the report.
+
+    `images_per_request` is 0 for the default.
+    """
 
     associations: int
+    images_per_request: int = 0
     uses_tls: bool = False
     slow_from: float = math.inf
     has_start_up: bool = True
@@ -122,23 +124,23 @@ class Command:
     @property
     def name(self) -> str:
         """Name in the results."""
-        return f"command-{self.associations}"
+        per = f"-by{self.images_per_request}" if self.images_per_request else ""
+        return f"command{per}-{self.associations}"
 
     @property
     def title(self) -> str:
         """Display name."""
-        return f"dicom-send, {counted(self.associations)}"
+        per = f", {self.images_per_request} a request" if self.images_per_request else ""
+        return f"dicom-send, {counted(self.associations)}{per}"
 
     def send(self, data: DataSet, server: Destination, folder: Path) -> Sending:
         """Run the installed command."""
+        options = server.options | {"associations": self.associations, "report_folder": folder}
+        if self.images_per_request:
+            options["images_per_request"] = self.images_per_request
+        flags = [(f"--{name.replace('_', '-')}", value) for name, value in options.items()]
         process = measure(
-            arguments_of(
-                "dicom-send",
-                data.source,
-                "--stamp",
-                *("--destination", HOST, "--port", server.port, "--called-ae", server.ae_title),
-                *("--associations", self.associations, "--report-folder", folder),
-            ),
+            arguments_of("dicom-send", data.source, "--stamp", *chain.from_iterable(flags)),
             folder=folder,
             environment=os.environ | {"PYTHONPATH": str(REPOSITORY)},
             timeout=RUN_SECONDS,
@@ -153,7 +155,7 @@ class Command:
 
 @dataclass(frozen=True)
 class Replay:
-    """Replay of ready-made PDUs: the server's limit, measured by a sender without other work."""
+    """Replay of ready-made messages: the limit of the server, without other work of a sender."""
 
     associations: int
     uses_tls: bool = False
@@ -172,7 +174,7 @@ class Replay:
 
     def send(self, data: DataSet, server: Destination, folder: Path) -> Sending:
         """Run it; its seconds are the sending time only, by its own clock."""
-        address = (HOST, str(server.port), server.ae_title)
+        address = (server.url,) if server.url else (HOST, str(server.port), server.ae_title)
         options = (*address, str(self.associations), str(data.folder))
         process = measure(
             [sys.executable, "-m", "benchmarks.replay", *options],

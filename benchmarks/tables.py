@@ -87,8 +87,10 @@ def _blocks(results: Results, target: str) -> Iterator[str]:
         rows = [row for row in results.rows if row.target == target and row.data == data.name]
         if not rows:
             continue
-        cells = [[senders[row.sender], *_numbers(row)] for row in rows]
-        yield f"### {title}: {data.title}\n\n{_size(data)}\n\n{table(COLUMNS, cells)}{_gain(rows)}"
+        cells = [COLUMNS, *([senders[row.sender], *_numbers(row)] for row in rows)]
+        columns = [column for column in zip(*cells, strict=True) if set(column[1:]) != {"-"}]
+        header, *shown = zip(*columns, strict=True)
+        yield f"### {title}: {data.title}\n\n{_size(data)}\n\n{table(header, shown)}{_gain(rows)}"
 
 
 def _size(data: Data) -> str:

@@ -3,14 +3,15 @@
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from benchmarks.connections import ConnectionWatch
 from benchmarks.proxy import DelayingProxy
+from benchmarks.sink import sink
 from tests.support.certificates import Identity, issue
-from tests.support.pacs import HOST, Orthanc, StoreSCP
+from tests.support.pacs import HOST, DicomWebOrthanc, Orthanc, StoreSCP
 
 ROUND_TRIP = 0.05
 STORESCP_OPTIONS = ("--ignore", "--fork")
@@ -22,7 +23,7 @@ class Destination:
 
     `stored` returns the number of stored images, or None if unknown. `sending_seconds` is the time
     with a connection, known after the server is closed. `tls` is the identity of a server that
-    requires TLS.
+    requires TLS. `url` is the base URL of a DICOMweb server.
     """
 
     port: int
@@ -30,6 +31,14 @@ class Destination:
     stored: Callable[[], int | None]
     sending_seconds: Callable[[], float]
     tls: Identity | None = None
+    url: str = ""
+
+    @property
+    def options(self) -> dict[str, object]:
+        """The options of the gear that select the server."""
+        if self.url:
+            return {"destination": self.url}
+        return {"destination": HOST, "port": self.port, "called_ae": self.ae_title}
 
 
 @dataclass(frozen=True)
@@ -75,10 +84,14 @@ def _orthanc(tls: Identity | None = None) -> Iterator[Destination]:
         yield Destination(
             server.port,
             server.ae_title,
-            stored=lambda: int(server.get("/statistics").json()["CountInstances"]),
+            stored=partial(_stored, server),
             sending_seconds=lambda: watch.seconds,
             tls=tls,
         )
+
+
+def _stored(server: Orthanc) -> int:
+    return int(server.get("/statistics").json()["CountInstances"])
 
 
 @contextmanager
@@ -105,6 +118,40 @@ def _distant_storescp() -> Iterator[Destination]:
         )
 
 
+@contextmanager
+def _web_orthanc() -> Iterator[Destination]:
+    with DicomWebOrthanc() as server, ConnectionWatch(server.http_port) as watch:
+        yield Destination(
+            server.http_port,
+            "",
+            stored=partial(_stored, server),
+            sending_seconds=lambda: watch.seconds,
+            url=server.url,
+        )
+
+
+@contextmanager
+def _web_sink() -> Iterator[Destination]:
+    with sink() as port, ConnectionWatch(port) as watch:
+        yield _web_destination(port, lambda: watch.seconds)
+
+
+@contextmanager
+def _distant_web_sink() -> Iterator[Destination]:
+    with sink() as port, DelayingProxy(HOST, port, ROUND_TRIP) as proxy:
+        yield _web_destination(proxy.port, lambda: proxy.traffic.seconds)
+
+
+def _web_destination(port: int, sending_seconds: Callable[[], float]) -> Destination:
+    return Destination(port, "", unknown, sending_seconds, url=f"http://{HOST}:{port}/dicom-web")
+
+
 ORTHANC = Target("orthanc", "Orthanc", _orthanc, partial(_with_tls, _orthanc))
 STORESCP = Target("storescp", "storescp", _storescp, partial(_with_tls, _storescp))
 DISTANCE = Target("distance", "storescp, 50 ms away", _distant_storescp, is_slow=True)
+WEB_ORTHANC = Target("web-orthanc", "Orthanc by DICOMweb", _web_orthanc)
+WEB_SINK = Target("web-sink", "sink by DICOMweb", _web_sink)
+BESIDE_SINK = replace(STORESCP, name="c-store", title="storescp by C-STORE")
+WEB_DISTANCE = Target(
+    "web-distance", "sink by DICOMweb, 50 ms away", _distant_web_sink, is_slow=True
+)
