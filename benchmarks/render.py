@@ -140,10 +140,10 @@ sends a session to the attached report. Two changes are made in its favour:
 
 def write_docs(folder: Path) -> None:
     """Write benchmarks.md and benchmarks.svg beside the results, if those of C-STORE are there."""
-    from benchmarks.picture import draw  # noqa: PLC0415 - the page alone needs no matplotlib
-
     if not (folder / RESULTS).exists():
         return
+    from benchmarks.picture import draw  # noqa: PLC0415 - the page alone needs no matplotlib
+
     results = load(folder / RESULTS)
     draw(results, folder / PICTURE)
     (folder / "benchmarks.md").write_text(page(results, folder))

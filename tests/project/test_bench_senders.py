@@ -12,7 +12,7 @@ from benchmarks.goals import goals
 from benchmarks.replay import read_image, replay
 from benchmarks.results import Data, Machine, Named, Results, Run, rows_of
 from benchmarks.senders import Command, Gear, Replay, Sender
-from benchmarks.targets import DISTANCE
+from benchmarks.targets import DISTANCE, WEB_DISTANCE, Target
 from tests.support.instances import dataset_of
 from tests.support.pacs import HOST, StoreSCP
 from tests.support.waiting import wait_for
@@ -30,8 +30,21 @@ def test_a_replay_sends_each_image_once(storescp: StoreSCP, tmp_path: Path) -> N
     assert received == sorted(map(dataset_of, files))
 
 
-@pytest.mark.parametrize("sender", [Gear(2), Command(2), Replay(2)], ids=lambda one: one.name)
-def test_senders_return_the_number_of_sent_images(sender: Sender, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("target", "sender"),
+    [
+        (DISTANCE, Gear(2)),
+        (DISTANCE, Command(2)),
+        (DISTANCE, Replay(2)),
+        (WEB_DISTANCE, Gear(2)),
+        (WEB_DISTANCE, Command(2, 20)),
+        (WEB_DISTANCE, Replay(2)),
+    ],
+    ids=lambda one: one.name,
+)
+def test_senders_return_the_number_of_sent_images(
+    target: Target, sender: Sender, tmp_path: Path
+) -> None:
     """Each sends a tgz, the gear from a session and the others from disk.
 
     The server is distant, because a replay to a close one may end before a connection is seen.
@@ -39,7 +52,7 @@ def test_senders_return_the_number_of_sent_images(sender: Sender, tmp_path: Path
     data = make_ct_tgz(tmp_path / "data", 3)
     (tmp_path / "work").mkdir()
 
-    with DISTANCE.open() as server:
+    with target.open() as server:
         sending = sender.send(data, server, tmp_path / "work")
 
     assert (sending.process.exit_code, sending.sent) == (0, 3), sending.process.output
@@ -70,7 +83,7 @@ def results_of(*runs: Run) -> Results:
     ]
     machine = Machine("CPU", 2, 1, "system", "1", {})
     senders = [Named(run.sender, run.sender) for run in runs]
-    targets = [Named("storescp", "storescp")]
+    targets = [Named(run.target, run.target) for run in runs]
     return Results("2025-01-02", machine, targets, data, senders, rows_of(runs, data), list(runs))
 
 
@@ -98,3 +111,19 @@ def test_one_large_image_is_compared_with_dcmsend(
     seconds, connected = dcmsend
     rival = replace(LARGE, sender="dcmsend", seconds=seconds, sending_seconds=connected)
     assert [outcome.holds for outcome in goals(results_of(LARGE, rival))] == holds
+
+
+def test_a_failed_bar_of_dicomweb() -> None:
+    """The rates are those beside C-STORE, and beside one image a request, in the same run."""
+    here = replace(RUN, target="web-sink", sending_seconds=1.0)
+    far = replace(RUN, target="web-distance", sender="command-by20-8", sending_seconds=1.0)
+    runs = (
+        replace(here, target="c-store", sending_seconds=0.5),
+        here,
+        replace(far, sender="command-by1-8", sending_seconds=4.0),
+        far,
+    )
+
+    found = [(one.measured, one.holds) for one in goals(results_of(*runs))]
+
+    assert found == [("0.50 times", False), ("4.00 times", True)]

@@ -202,7 +202,10 @@ def test_rows_are_medians_of_successful_runs() -> None:
 
 
 def test_page_quotes_the_results(tmp_path: Path) -> None:
-    """The page has the numbers and failures of the JSON, and quotes the other files."""
+    """The page has the numbers and failures of the JSON, and quotes the other files.
+
+    A table has only the columns that have a value.
+    """
     results = {
         "date": "2025-01-02",
         "machine": {
@@ -226,6 +229,10 @@ def test_page_quotes_the_results(tmp_path: Path) -> None:
     claim = {"claim": "It is fast", "bound": "1 s", "measured": "0.8 s", "holds": True}
     (tmp_path / "benchmarks.json").write_text(json.dumps(results))
     (tmp_path / "benchmarks-claims.json").write_text(json.dumps([claim]))
+    web = [run("command-4", 2.0, connected=1.0), run("command-1", 1.0, failure="it failed too")]
+    other = {"runs": [asdict(item) for item in web], "date": "2025-02-03"}
+    other["senders"] = [{"name": "command-4", "title": "dicom-send, 4 associations"}]
+    (tmp_path / "benchmarks-dicomweb.json").write_text(json.dumps(results | other))
     (tmp_path / "profile.md").touch()
     lines = page(load(tmp_path / "benchmarks.json"), tmp_path).splitlines()
     cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines if "|" in line]
@@ -238,6 +245,11 @@ def test_page_quotes_the_results(tmp_path: Path) -> None:
     assert "### Orthanc: 100 MR images" in lines
     assert "- gear-4, mr, orthanc: it ended with 1" in lines
     assert any("(profile.md)" in line for line in lines)
+    section = lines[lines.index("## DICOMweb") :]
+    assert any("Measured on 2025-02-03" in line for line in section)
+    assert "- command-1, mr, orthanc: it failed too" in section
+    columns = "sender,runs,s,range,connected s,images/s,MB/s,CPU s,peak MB,time / raw copy"
+    assert columns.split(",") in cells
     assert any("2 cores of Some CPU, 8.0 GiB" in line for line in lines)
 
 
