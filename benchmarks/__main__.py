@@ -170,8 +170,8 @@ def web_senders(options: Options, target: Target, data: DataSet) -> tuple[Sender
     if target is BESIDE_SINK:
         return (Command(1), Command(4))
     if target is WEB_DISTANCE:
-        return (Command(4), Command(8), Command(4, 1), Command(8, 1), Command(8, 20), *rivals)
-    return (Gear(4), Command(1), Command(4), Replay(1), Replay(4), *rivals)
+        return (Command(4), Command(8), Command(8, 1), Command(8, 20), *rivals)
+    return (Command(1), Command(4), Replay(1), Replay(4), *rivals)
 
 
 def data_sets(options: Options, folder: Path) -> Iterator[DataSet]:

@@ -63,10 +63,10 @@ COLUMNS = """\
 WEB_INTRO = """\
 ## DICOMweb
 
-These senders store by STOW-RS. An association is a connection here. The gear and `dicom-send` use
-the default of `images_per_request`, unless the row has a number.
+These senders store by STOW-RS. An association is a connection here. `dicom-send` uses its default
+of `images_per_request`, unless the row has a number.
 
-- The replay sends ready-made requests with one image each.
+- The replay sends ready-made requests, with one image each.
 - `dicomweb-client` is its command. It has one connection, and sends all files in one request.
 - The sink is a server that stores nothing, and names each image as stored.
 - `storescp by C-STORE` is the same command in the same run, as a measure for the sink.
