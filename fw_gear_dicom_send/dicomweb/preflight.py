@@ -55,6 +55,8 @@ def check(service: WebService, policy: RetryPolicy) -> WebServer:
     `policy` is for a server that is busy. A redirect to another path of the server is followed
     from now on. Raises ServerError, whose message says what to check.
     """
+    if service.url.path.endswith(_STUDIES):
+        raise _error(service, f"the URL ends with {_STUDIES}", _WRONG_BASE)
     retry = Retry(policy)
     while True:
         session, query = _first_request(service)
@@ -144,7 +146,7 @@ def _judge(service: WebService, query: Response, store: Response) -> None:
     if store.status in _NO_SERVICE:
         if query.status in _NO_SERVICE:
             raise _error(service, f"there is no DICOMweb service ({store.words})", _WRONG_BASE)
-        advice = "have STOW-RS enabled on the server, or use another server"
+        advice = f"{_WRONG_BASE}, with STOW-RS enabled"
         raise _error(service, f"the server does not store by STOW-RS ({store.words})", advice)
     if store.is_redirect:
         where = service.hide(store.headers.get("location", ""))[:200]

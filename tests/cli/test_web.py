@@ -159,6 +159,28 @@ def test_the_check_ends_the_run(
     assert server.stored == []
 
 
+def test_the_url_of_store_requests_is_not_the_base(series: Path, tmp_path: Path) -> None:
+    """Orthanc answers 200 below /studies, as if it were a study, but stores nothing."""
+    with WebServer() as server:
+        result = send(series, f"{server.url}/studies", cwd=tmp_path)
+    assert result.exit_code == 3
+    assert "path of the URL" in result.stderr
+    assert server.stored == []
+
+
+def test_a_server_that_queries_only_may_have_another_path(series: Path, tmp_path: Path) -> None:
+    """Orthanc's own API answers the query too, and refuses the store request."""
+
+    def script(peer: WebPeer) -> None:
+        while True:
+            peer.reply(200 if peer.read().method == "GET" else 405)
+
+    with WebServer(script) as server:
+        result = send(series, server.url, cwd=tmp_path)
+    assert result.exit_code == 3
+    assert "path of the URL" in result.stderr
+
+
 def test_refused_credentials_during_the_run_end_it(series: Path, tmp_path: Path) -> None:
     """A token that expires in the middle of a run ends it with 3, and each image has the reason."""
 
