@@ -14,6 +14,7 @@
 # make soak          send 50,000 images to a server that fails repeatedly
 # make bench         compare the gear with other senders, for docs/; BENCH="--scale 0.1" for a trial
 # make bench-peer    the same, including the published gear in a separate environment
+# make bench-dicomweb  measure DICOMweb only
 # make bench-claims  measure single claims of the documentation
 # make pictures      make the pictures of README.md (needs Chromium)
 # make docs          write the manifests, the manual page and parts of docs/ from the code
@@ -43,7 +44,7 @@ PEER := .venv-peer
 RIVALS := .rivals
 AXE := .axe
 
-.PHONY: FORCE demo check lint test coverage check-pythons check-next check-manifests check-wheel image image-test soak bench bench-peer bench-claims \
+.PHONY: FORCE demo check lint test coverage check-pythons check-next check-manifests check-wheel image image-test soak bench bench-peer bench-dicomweb bench-claims \
 	docs pictures site lock audit clean
 
 demo: $(VENV)/.runtime
@@ -97,6 +98,11 @@ bench: $(VENV)/.bench $(RIVALS)/.installed
 bench-peer: $(VENV)/.bench $(RIVALS)/.installed $(PEER)/.peer
 	sh scripts/servers.sh
 	$(BIN)/python -m benchmarks $(BENCH) --rivals $(RIVALS) --peer $(PEER)/bin/python
+
+bench-dicomweb: $(VENV)/.bench $(RIVALS)/.installed
+	sh scripts/servers.sh
+	$(BIN)/python -m benchmarks --docs docs --rivals $(RIVALS) --sets mr,ct,multiframe \
+		--targets web-orthanc,web-sink,c-store,web-distance
 
 bench-claims: $(VENV)/.bench
 	sh scripts/servers.sh

@@ -43,8 +43,7 @@ about an hour. It prints the tables and the performance goals, and writes this p
 - `make bench-peer` also measures the published gear.
 - `make bench-claims` measures single claims.
 - `make bench BENCH="--scale 0.1"` is a trial, which writes no files.
-- `make bench BENCH="--docs docs --targets web-orthanc,web-sink,c-store,web-distance"` measures
-  DICOMweb alone, in MINUTES minutes.
+- `make bench-dicomweb` measures DICOMweb alone, in about seven minutes.
 - `.venv/bin/python -m benchmarks --help` lists options, such as `--targets orthanc --sets ct`.
 - `.venv/bin/python -m benchmarks.render docs` writes the page and the picture again.
 """
