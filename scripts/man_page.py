@@ -20,7 +20,7 @@ def document() -> str:
 def _lines() -> Iterator[str]:
     yield f'.TH DICOM-SEND 1 "" "dicom-send {__version__}" "User Commands"'
     yield ".SH NAME"
-    yield _text("dicom-send - send DICOM files to a DICOM server by C-STORE")
+    yield _text("dicom-send - send DICOM files to a DICOM server by C-STORE or DICOMweb")
     yield ".SH SYNOPSIS"
     yield from _verbatim(str(command_line.parser().usage).replace("\n       ", "\n"))
     yield ".SH DESCRIPTION"

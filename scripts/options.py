@@ -24,7 +24,9 @@ FILE = (
     "A DICOM file, or a zip or tar (plain, .tgz, .tar.gz, .tar.bz2, .tar.xz) of DICOM files. It is "
     "always sent; file_types, include, exclude, modality and file_tags do not apply."
 )
-DESCRIPTION = "Sends the DICOM file that a gear rule selects to a DICOM server (C-STORE)."
+DESCRIPTION = (
+    "Sends the DICOM file that a gear rule selects to a DICOM server (C-STORE or DICOMweb)."
+)
 _HEADER = ("option", "default", "allowed", "meaning")
 _TABLE = re.compile(r"^\| option \|.*\n(?:\|.*\n)*", re.MULTILINE)
 

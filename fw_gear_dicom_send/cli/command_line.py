@@ -45,7 +45,7 @@ examples:
   find . -mtime -1 -print0 | dicom-send --files-from - --from0 archive
 """
 _BRIEF_DESCRIPTION = """\
-Send DICOM files, folders and archives to a DICOM server (a PACS) by C-STORE.
+Send DICOM files, folders and archives to a PACS by C-STORE or DICOMweb.
 """
 _BRIEF_EPILOG = """\
 dicom-send --help-all shows all options, dicom-send echo --help those of echo.

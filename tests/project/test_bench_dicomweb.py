@@ -53,7 +53,7 @@ def test_the_sink_names_all_images(tmp_path: Path) -> None:
     with sink() as port:
         connection = HTTPConnection(HOST, port)
         answers = []
-        for body in (one + other, iter([one, other]), other + bytes(CHUNK + 1), b""):
+        for body in (one + other, iter([one, other]), other + b"\n" * CHUNK, b""):
             connection.request("POST", "/studies", body)
             answers.append(uids_in(connection.getresponse().read()))
         connection.close()
