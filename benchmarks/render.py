@@ -67,7 +67,9 @@ of `images_per_request`, unless the row has a number.
 
 - The replay sends ready-made requests, with one image each.
 - `dicomweb-client` is its command. It has one connection, and sends all files in one request.
-- The sink is a server that stores nothing, and names each image as stored.
+- Orthanc has its DICOMweb plugin.
+- The sink is a server that stores nothing, and names each image as stored. 50 ms away, it is behind
+  the proxy.
 - `storescp by C-STORE` is the same command in the same run, as a measure for the sink.
 
 The tool `stowrs` of dcm4che is not here, because PyPI, npm and Debian do not have it.
@@ -103,7 +105,7 @@ only if:
 - the gear's report says `Complete`;
 - Orthanc, if it is the server, has as many images.
 
-`storescu` and dcmjs-dimse report only by their exit code.
+`storescu`, dcmjs-dimse and `dicomweb-client` report only by their exit code.
 
 **CPU and memory.** CPU seconds and peak memory include the sender and all processes that it
 starts. CPU seconds are user and system time. Peak memory is the largest sum of the peaks of
@@ -111,9 +113,9 @@ processes that run at the same time, sampled 20 times a second. Each sender also
 first image alone, which measures its start. The kernel is queried every 5 ms for connections to
 the server.
 
-**Servers.** Orthanc runs without plugins and stores all images. `storescp` runs with `--ignore`,
-so that it stores nothing, and with `--fork`, because it otherwise accepts one association at a
-time.
+**Servers.** Orthanc runs without plugins, except for DICOMweb, and stores all images. `storescp`
+runs with `--ignore`, so that it stores nothing, and with `--fork`, because it otherwise accepts one
+association at a time.
 
 **50 ms away.** This is `storescp` behind a proxy. The proxy delays each direction by 25 ms and
 each new connection by 50 ms. It acknowledges data immediately, so it neither limits the bandwidth
@@ -169,7 +171,8 @@ def _sections(results: Results, folder: Path) -> Iterator[str]:
         web = load(folder / DICOMWEB)
         yield WEB_INTRO
         yield _measured(web)
-        yield outcomes_table(goals(web))
+        if found := list(goals(web)):
+            yield outcomes_table(found)
         yield from _numbers(web)
     if (folder / CLAIMS).exists():
         yield f"## Claims\n\n{outcomes_table(_claims(folder / CLAIMS))}"
