@@ -54,7 +54,7 @@ class ServerProcess:
         raise failure
 
     def _start(self, program: str) -> None:
-        self._folder = Path(tempfile.mkdtemp(prefix=f"{self.program}-"))
+        self._folder = Path(tempfile.mkdtemp(prefix=f"{Path(self.program).name}-"))
         try:
             arguments = self._prepare()
             with (self._folder / "log").open("wb") as log:
