@@ -5,7 +5,6 @@ Nothing is stored: the first request is a query, and the second a store request 
 
 import logging
 from dataclasses import dataclass
-from math import inf
 from time import monotonic
 from urllib.parse import urljoin
 
@@ -19,7 +18,7 @@ from ..server_url import ServerURL
 from ..text import day
 from .authorization import TokenError
 from .errors import ClosedError, WebError
-from .messages import Body, Headers, Response
+from .messages import Body, Response
 from .request import ACCEPT, CONTENT_TYPE, EMPTY_BODY
 from .service import WebService
 
@@ -30,6 +29,7 @@ _STUDIES = "/studies"
 _BUSY = (408, 429, 502, 503, 504)
 _NO_SERVICE = (404, 405, 501)
 _WRONG_BASE = "check the path of the URL: it must be the base of the DICOMweb service"
+_WRONG_SCHEME = "check that destination is the URL of a DICOMweb server, and http or https"
 _CREDENTIALS = "check authorization, and the permissions on the server"
 
 
@@ -58,26 +58,15 @@ def check(service: WebService, policy: RetryPolicy) -> WebServer:
     if service.url.path.endswith(_STUDIES):
         raise _error(service, f"the URL ends with {_STUDIES}", _WRONG_BASE)
     retry = Retry(policy)
-    while True:
-        session, query = _first_request(service)
-        begun = monotonic()
-        store = _ask(service, "POST", _STUDIES, (("Content-Type", CONTENT_TYPE),), EMPTY_BODY)
-        seconds = monotonic() - begun
-        busy = next((one for one in (query, store) if one.status in _BUSY), None)
-        if not busy:
-            break
-        wait = retry.wait_time(busy.retry_after())
-        if wait is None:
-            raise _error(service, f"the server is busy ({busy.words})", "try again later")
-        log.warning("The server is busy (%s). Retrying in %.0f s", busy.words, wait)
-        service.pool.wait(wait)
+    session, query = _first_request(service, retry)
+    store, seconds = _ask(service, retry, "POST", _STUDIES, EMPTY_BODY)
     _judge(service, query, store)
     service.can_query = query.is_success
     product = service.hide(query.headers.get("server", ""))[:100]
     return WebServer(product, session, query, query.is_success, store, seconds)
 
 
-def _first_request(service: WebService) -> tuple[TLSSession | None, Response]:
+def _first_request(service: WebService, retry: Retry) -> tuple[TLSSession | None, Response]:
     """Open a connection, log its TLS session, and return the answer to a query."""
     connection = service.new_connection()
     try:
@@ -98,7 +87,7 @@ def _first_request(service: WebService) -> tuple[TLSSession | None, Response]:
         if expires_soon(session.expires):
             log.warning("The server's certificate is valid until %s", day(session.expires))
     for _ in range(_MAX_REDIRECTS):
-        query = _ask(service, "GET", f"{_STUDIES}?limit=1")
+        query, _ = _ask(service, retry, "GET", f"{_STUDIES}?limit=1")
         if not query.is_redirect:
             return session, query
         service.path = _redirected(service, query)
@@ -119,19 +108,29 @@ def _redirected(service: WebService, response: Response) -> str:
 
 
 def _ask(
-    service: WebService, method: str, resource: str, headers: Headers = (), body: Body | None = None
-) -> Response:
-    try:
-        return service.send(
-            method,
-            resource,
-            headers=(("Accept", ACCEPT), *headers),
-            body=(lambda: body) if body else None,
-            timeout=service.transport.timeouts.find,
-            opened_after=-inf,
-        ).response
-    except (WebError, AssociationError) as exc:
-        raise _explained(service, exc) from exc
+    service: WebService, retry: Retry, method: str, resource: str, body: Body | None = None
+) -> tuple[Response, float]:
+    """Send a request until the server is not busy; return the response and its seconds."""
+    headers = (("Accept", ACCEPT), ("Content-Type", CONTENT_TYPE))[: 2 if body else 1]
+    while True:
+        begun = monotonic()
+        try:
+            response = service.send(
+                method,
+                resource,
+                headers=headers,
+                body=(lambda: body) if body else None,
+                timeout=service.transport.timeouts.find,
+            ).response
+        except (WebError, AssociationError) as exc:
+            raise _explained(service, exc) from exc
+        if response.status not in _BUSY:
+            return response, monotonic() - begun
+        wait = retry.wait_time(response.retry_after())
+        if wait is None:
+            raise _error(service, f"the server is busy ({response.words})", "try again later")
+        log.warning("The server is busy (%s). Retrying in %.0f s", response.words, wait)
+        service.pool.wait(wait)
 
 
 def _judge(service: WebService, query: Response, store: Response) -> None:
@@ -151,6 +150,11 @@ def _judge(service: WebService, query: Response, store: Response) -> None:
     if store.is_redirect:
         where = service.hide(store.headers.get("location", ""))[:200]
         raise _error(service, f"the server redirects store requests to {where}", _WRONG_BASE)
+    if store.status == query.status == 400 and store.title and not service.url.is_secure:
+        # So nginx and Apache answer at a port with TLS.
+        raise _error(
+            service, f"the server refuses all requests ({store.words}{title})", _WRONG_SCHEME
+        )
     if store.status >= 500:
         raise _error(service, f"the server fails ({store.words}{title})", "look in its log")
 
@@ -166,7 +170,7 @@ def _explained(service: WebService, exc: Exception) -> ServerError:
         case TokenError() | ClosedError(reason=Reason(kind=Kind.NOT_AUTHORIZED)):
             advice = _CREDENTIALS
         case _:
-            advice = "check that destination is the URL of a DICOMweb server, and http or https"
+            advice = _WRONG_SCHEME
     return ServerError(f"{where}: {exc}: {advice}")
 
 
