@@ -21,7 +21,7 @@ from tests.support.web_sending import send_once, web_sender
 from tests.support.web_server import WebPeer, WebServer, serve
 
 IMAGES = [made_instance(number) for number in range(12)]
-PATIENT = RetryPolicy(min_wait=0.1, max_wait=0.2, max_time=10)
+PATIENT = RetryPolicy(min_wait=0.1, max_wait=0.2)
 ONE_IMAGE_AT_A_TIME = "limit_conn_zone $server_port zone=one:1m;"
 
 
@@ -71,7 +71,7 @@ def test_a_limit_of_requests_does_not_fail_the_check(web_orthanc: DicomWebOrthan
     zones = "limit_req_zone $server_port zone=one:1m rate=5r/s;"
     with (
         Nginx(web_orthanc.http_port, "limit_req zone=one;", zones=zones) as proxy,
-        web_sender(proxy.url, policy=PATIENT) as sender,
+        web_sender(proxy.url, policy=PATIENT, retry_time=5) as sender,
     ):
         sender.check()
         assert isinstance(sender.send(IMAGES[0]), Sent | Suspect)
