@@ -1,8 +1,10 @@
 """A server that refuses for a while, or for good, gets what it asks for."""
 
 import json
+import threading
 from base64 import b64decode
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -146,6 +148,34 @@ def test_a_refused_token_is_replaced_once() -> None:
             (result,) = send_once(server.url, IMAGE, credentials=client(tokens))
         assert len(tokens.requests) == 2
         assert isinstance(result, Sent) if kind is None else kind_of(result) is kind
+
+
+def test_threads_share_the_new_token() -> None:
+    """If the server refuses the token of several requests at once, one new token is requested."""
+    together = threading.Barrier(4, timeout=30)
+
+    def script(peer: WebPeer) -> None:
+        while True:
+            request = peer.read()
+            if request.headers["authorization"] == "Bearer token-1":
+                together.wait()
+                peer.reply(401)
+            else:
+                answer(peer, request)
+
+    images = [
+        made_instance(number, StudyInstanceUID=f"1.2.{number}", PatientID=f"{number}")
+        for number in range(4)
+    ]
+    with (
+        WebServer(token_server(3600, 3600)) as tokens,
+        WebServer(script) as server,
+        web_sender(server.url, connections=4, credentials=client(tokens)) as sender,
+        ThreadPoolExecutor(4) as threads,
+    ):
+        results = list(threads.map(sender.send, images))
+    assert [type(one) for one in results] == [Sent] * 4
+    assert len(tokens.requests) == 2
 
 
 @pytest.mark.parametrize("status", [400, 401, 302])

@@ -79,15 +79,19 @@ def close_after(number: int, **headers: str) -> Callable[[WebPeer], None]:
 
 
 @pytest.mark.parametrize("headers", [{}, {"Connection": "close"}], ids=["silently", "by header"])
-def test_a_connection_that_the_server_closed_is_replaced(headers: dict[str, str]) -> None:
-    """A server that closes after one answer gets a new connection for each image; none is lost."""
+@pytest.mark.parametrize(("number", "connections"), [(1, 4), (3, 2)])
+def test_a_connection_that_the_server_closed_is_replaced(
+    headers: dict[str, str], number: int, connections: int
+) -> None:
+    """A server that closes after each answer, or after some, loses no image."""
     images = [made_instance(number) for number in range(4)]
-    with WebServer(close_after(1, **headers)) as server, web_sender(server.url) as sender:
+    with WebServer(close_after(number, **headers)) as server, web_sender(server.url) as sender:
         results = [sender.send(image) for image in images]
         assert sender.facts().losses == 0
     assert kinds(results) == [Sent] * 4
     assert [result.transfer.tries for result in results] == [1] * 4
-    assert server.connections == 4
+    # A header Connection in the first answer of a connection ends it.
+    assert server.connections == (4 if headers else connections)
 
 
 def test_an_answer_to_no_request_is_dropped() -> None:
@@ -133,6 +137,13 @@ def in_head(peer: WebPeer) -> None:
     peer.reset()
 
 
+def in_body(peer: WebPeer) -> None:
+    peer.read_head()
+    while len(peer.held) < 1 << 20:
+        peer.receive()
+    peer.reset()
+
+
 def before_answer(peer: WebPeer) -> None:
     peer.read()
     peer.reset()
@@ -148,11 +159,11 @@ def in_answer_body(peer: WebPeer) -> None:
     peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{")
 
 
-@pytest.mark.parametrize("fault", [in_head, before_answer])
+@pytest.mark.parametrize("fault", [in_head, in_body, before_answer])
 def test_an_image_lost_with_a_new_connection_is_resent(fault: Callable[[WebPeer], None]) -> None:
     """A loss is counted, and the image is resent after a sign of life."""
     with WebServer(fault, serve) as server, web_sender(server.url) as sender:
-        result = sender.send(made_instance())
+        result = sender.send(big_instance(12 << 20) if fault is in_body else made_instance())
         assert sender.facts().losses == 1
     assert isinstance(result, Sent)
     assert result.transfer.tries == 2
