@@ -93,7 +93,7 @@ def main(argv: Sequence[str]) -> int:
         f"Reports attached to the session (copies in {arguments.output.absolute()})",
         "\n".join(report.name for report in outcome.reports),
     )
-    say(f"Images received by {pacs}", table(outcome.received) if outcome.received else "")
+    say(f"Images on the server ({pacs})", table(outcome.received) if outcome.received else "")
     say(
         "Outcome",
         f"{len(sent & tagged)} of {len(sent)} images arrived with the tag; "

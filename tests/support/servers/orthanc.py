@@ -2,11 +2,13 @@
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import requests
 from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
+from tests.support.programs import ServerError
 from tests.support.servers.process import HOST, ServerProcess, free_port
 
 
@@ -98,6 +100,11 @@ class DicomWebOrthanc(Orthanc):
 
     def __init__(self, **settings: object) -> None:
         super().__init__(Plugins=[self.plugin], DicomWeb={"Root": "/dicom-web/"}, **settings)
+
+    def _prepare(self) -> list[str]:
+        if not Path(self.plugin).exists():
+            raise ServerError("the DICOMweb plugin of Orthanc is not installed (orthanc-dicomweb)")
+        return super()._prepare()
 
     @property
     def http_port(self) -> int:
