@@ -12,13 +12,17 @@ from ..sections import Section
 from .results import ImageReference, StoreResult, Suspect, Verification
 
 
-class QueryError(Exception):
-    """The server does not answer a query. The text of the reason is one line."""
+class RequestError(Exception):
+    """A request has no result. The text of the reason is one line."""
 
     def __init__(self, reason: Reason) -> None:
         """Use the text of the reason as the message."""
         self.reason = reason
         super().__init__(reason.text)
+
+
+class QueryError(RequestError):
+    """The server does not answer a query."""
 
 
 ServerKey = tuple[str, str, str]

@@ -9,6 +9,7 @@ from math import inf
 from time import monotonic
 from urllib.parse import urljoin
 
+from ..delivery.sender import RequestError
 from ..errors import ServerError
 from ..network.errors import AssociationError, NoConnectionError, TLSError
 from ..network.tls import expires_soon
@@ -18,7 +19,7 @@ from ..retry import Retry, RetryPolicy
 from ..server_url import ServerURL
 from ..text import day
 from .authorization import TokenError
-from .errors import ClosedError, WebError
+from .errors import ClosedError
 from .messages import Body, Headers, Response
 from .request import ACCEPT, CONTENT_TYPE, EMPTY_BODY
 from .service import WebService
@@ -128,7 +129,7 @@ def _ask(
             timeout=service.transport.timeouts.find,
             opened_after=-inf,
         ).response
-    except (WebError, AssociationError) as exc:
+    except RequestError as exc:
         raise _explained(service, exc) from exc
 
 
