@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..config import SendConfig
 from ..dicom.conversion import Conversion
+from ..errors import ExitCode
 from ..network.types import TLSSession
 from ..server_url import ServerURL
 from ..text import day
@@ -15,6 +16,7 @@ from .matrix import wrapped
 
 if TYPE_CHECKING:
     from ..dicomweb.preflight import WebServer
+    from ..network.tls import TLSContext
 
 _RETRY_TIME = 10.0
 
@@ -26,6 +28,7 @@ class WebCapabilities:
     url: ServerURL
     server: "WebServer"
     is_verified: bool
+    exit_code = ExitCode.SUCCESS
 
     def summary(self) -> dict[str, Any]:
         """Return the capabilities as JSON."""
@@ -61,11 +64,11 @@ class WebCapabilities:
         return f"{server.store.words} without an image, in {server.store_seconds * 1000:.1f} ms"
 
 
-def examine(config: SendConfig, url: ServerURL) -> WebCapabilities:
+def examine(config: SendConfig, url: ServerURL, context: "TLSContext | None") -> WebCapabilities:
     """Return the capabilities of a server; nothing is stored. Raises DicomSendError."""
     from .. import senders
 
-    config, context = senders.connected(replace(config, send_retry_time=_RETRY_TIME))
+    config = replace(config, send_retry_time=_RETRY_TIME)
     sender = senders.web_sender(config, url, Conversion(Path()), context)
     with closing(sender):
         return WebCapabilities(url, sender.examine(), config.tls_require_peer_cert)

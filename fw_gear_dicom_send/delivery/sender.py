@@ -29,12 +29,17 @@ ServerKey = tuple[str, str, str]
 """Identity of a server in per-image reports: the cells of Host, Port and Called AE."""
 
 
+Facts = Mapping[str, str | int | bool]
+"""Names and values for programs."""
+
+
 @dataclass(frozen=True)
 class ServerName:
     """Names of a server.
 
     `label` names it to people, and `security` says how the connection is secured. `request` is the
-    request that sends an image. `details` are further names and values for the page. `facts` are
+    request that sends an image, and `proofs` has the service for each value of the option `verify`.
+    `details` are further names and values for the page. `facts` are
     the names for programs.
     """
 
@@ -42,8 +47,9 @@ class ServerName:
     label: str
     security: str
     request: str
+    proofs: Mapping[str, str] = field(default_factory=dict)
     details: tuple[tuple[str, str], ...] = ()
-    facts: Mapping[str, str | int | bool] = field(default_factory=dict)
+    facts: Facts = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -114,10 +120,6 @@ class Health(Protocol):
 
 class Sender(Protocol):
     """Sends images to one server."""
-
-    @property
-    def server(self) -> ServerName:
-        """The names of the server."""
 
     @property
     def health(self) -> Health:

@@ -34,7 +34,7 @@ IMAGE = made_instance()
 def secure(server: Identity) -> Transport:
     """Return the transport that trusts a server's CA."""
     config = TLSConfig(None, server.ca, "BCP 195", require_peer_cert=True, check_hostname=True)
-    return Transport(make_context(config), profile="BCP 195")
+    return Transport(make_context(config))
 
 
 @pytest.mark.parametrize("size", [0, 5 << 20], ids=["small", "large"])
