@@ -13,7 +13,7 @@ from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
 MAX_BRACKETS = 200_000
-"""Maximum number of values in brackets, as each costs memory. An answer for 200 images has 8,000."""
+"""Maximum number of values in brackets: each costs memory. An answer for 200 images has 8,000."""
 MAX_TITLE = 200
 _TITLE = re.compile(r"<title[^>]{0,200}>([^<]{0,2000})", re.IGNORECASE)
 _TAG = re.compile(r"[0-9A-Fa-f]{8}")
