@@ -42,7 +42,10 @@ class WebCapabilities:
             "query_status": server.query.status,
             "store_status": server.store.status,
             "store_seconds": server.store_seconds,
-            "can": {"verify_find": server.can_query, "skip_existing": server.can_query},
+            "can": {
+                "verify_find": server.query.is_success,
+                "skip_existing": server.query.is_success,
+            },
         }
 
     def lines(self) -> Iterator[str]:
@@ -52,9 +55,9 @@ class WebCapabilities:
         yield from wrapped("Server: ", server.product or "unnamed", indent=4)
         yield from security(server.tls, is_verified=self.is_verified)
         yield f"STOW-RS: {self.store_result}"
-        offered = "success" if server.can_query else server.query.words
+        offered = "success" if server.query.is_success else server.query.words
         yield f"QIDO-RS: {offered}"
-        possible = "possible" if server.can_query else "not possible without QIDO-RS"
+        possible = "possible" if server.query.is_success else "not possible without QIDO-RS"
         yield f"verify find, skip_existing: {possible}"
 
     @property

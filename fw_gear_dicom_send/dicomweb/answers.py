@@ -39,7 +39,10 @@ _TEXTS = {
     _SYNTAX_NOT_SUPPORTED: "0xC122 Referenced Transfer Syntax Not Supported",
 }
 """Reasons that are no statuses of C-STORE, or mean something else there."""
-_BUSY = (408, 429, 502, 503, 504)
+BUSY = (408, 429, 502, 503, 504)
+"""Statuses of a server, or a proxy, that stores nothing now."""
+NO_SERVICE = (404, 405, 501)
+"""Statuses of a server without the requested service."""
 _NO_TRANSFER = Transfer()
 _WITHHELD = "withheld because it may quote the dataset"
 
@@ -107,7 +110,7 @@ class StoreAnswer:
     @property
     def is_busy(self) -> bool:
         """Whether the server, or a proxy, stores nothing now: all connections should wait."""
-        return self.response.status in _BUSY and not self.items
+        return self.response.status in BUSY and not self.items
 
     @property
     def is_refused(self) -> bool:

@@ -9,6 +9,7 @@ from ..delivery.results import ImageReference
 from ..delivery.sender import QueryError, RequestError
 from ..reasons import Kind, Reason
 from . import datasets
+from .answers import NO_SERVICE
 from .content import ContentReader
 from .request import ACCEPT
 from .service import WebService
@@ -17,7 +18,6 @@ PAGE = 200
 """Images of an answer to a query: Azure allows no more."""
 MAX_ANSWERS = 100_000
 """Maximum number of images in a series, more than any real series has."""
-_NO_SERVICE = (404, 405, 501)
 _UID = re.compile(r"[0-9.]{1,64}")
 _SOP_INSTANCE_UID = "00080018"
 
@@ -97,7 +97,7 @@ class QueryInquirer(_WebInquirer):
         is_empty = response.status == 404 and self._service.can_query
         if response.status == 204 or is_empty:
             return set()
-        if response.status in _NO_SERVICE:
+        if response.status in NO_SERVICE:
             raise QueryError(Reason(Kind.NOT_OFFERED, "QIDO-RS"))
         found = datasets.read(response.body) if response.is_success else None
         if found is None or response.is_cut:
