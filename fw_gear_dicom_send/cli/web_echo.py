@@ -32,7 +32,7 @@ class WebCapabilities:
 
     def summary(self) -> dict[str, Any]:
         """Return the capabilities as JSON."""
-        server = self.server
+        server, can_query = self.server, self.server.query.is_success
         return {
             "error": None,
             "protocol": "DICOMweb",
@@ -42,10 +42,7 @@ class WebCapabilities:
             "query_status": server.query.status,
             "store_status": server.store.status,
             "store_seconds": server.store_seconds,
-            "can": {
-                "verify_find": server.query.is_success,
-                "skip_existing": server.query.is_success,
-            },
+            "can": {"verify_find": can_query, "skip_existing": can_query},
         }
 
     def lines(self) -> Iterator[str]:
@@ -55,9 +52,9 @@ class WebCapabilities:
         yield from wrapped("Server: ", server.product or "unnamed", indent=4)
         yield from security(server.tls, is_verified=self.is_verified)
         yield f"STOW-RS: {self.store_result}"
-        offered = "success" if server.query.is_success else server.query.words
-        yield f"QIDO-RS: {offered}"
-        possible = "possible" if server.query.is_success else "not possible without QIDO-RS"
+        can_query = server.query.is_success
+        yield f"QIDO-RS: {'success' if can_query else server.query.words}"
+        possible = "possible" if can_query else "not possible without QIDO-RS"
         yield f"verify find, skip_existing: {possible}"
 
     @property

@@ -3,6 +3,7 @@
 import json
 import logging
 import time
+from contextlib import closing
 from dataclasses import dataclass, replace
 from threading import Lock
 from urllib.parse import urlencode
@@ -111,14 +112,12 @@ class Authorization:
         headers = (*route.headers, *_HEADERS)
         body = TextBody(urlencode(source.form()).encode())
         request = Request("POST", route.target(source.target), headers, body)
-        connection = route.connection()
         try:
-            connection.open()
-            response = connection.exchange(request, self._transport.timeouts.associate)
+            with closing(route.connection()) as connection:
+                connection.open()
+                response = connection.exchange(request, self._transport.timeouts.associate)
         except RequestError as exc:
             raise TokenError(exc.reason, is_final=False) from None
-        finally:
-            connection.close()
         if not response.is_success:
             raise _refused(response.words, is_final=not is_temporary_status(response.status))
         try:

@@ -5,7 +5,7 @@ Nothing is stored: the first request is a query, and the second a store request 
 
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from time import monotonic
 from urllib.parse import urljoin
@@ -78,12 +78,9 @@ def check(service: WebService, policy: RetryPolicy) -> WebServer:
 
 def _session(service: WebService) -> TLSSession | None:
     """Open a connection, and return its TLS session, which is logged."""
-    connection = service.new_connection()
-    try:
+    with closing(service.new_connection()) as connection:
         connection.open()
         session = connection.tls
-    finally:
-        connection.close()
     if session:
         log_session(session)
     return session
