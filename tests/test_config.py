@@ -121,3 +121,14 @@ def test_a_destination_container_is_required(given: object) -> None:
     without["destination"] = given
     with pytest.raises(ConfigError, match=r"^destination container: "):
         parse(without)
+
+
+def test_each_kind_of_server_has_its_services() -> None:
+    """The names of the services that verify images depend on the destination."""
+    server = parse(config_json()).server
+    assert server.proofs == {"find": "C-FIND", "commit": "storage commitment"}
+    web = parse(config_json(destination="https://host/web")).server
+    assert (web.proofs, web.label) == (
+        {"find": "QIDO-RS", "content": "WADO-RS"},
+        "https://host/web",
+    )
