@@ -14,6 +14,7 @@ from .network.store import RESEND_POLICY, StorageSCU
 from .network.throttle import Throttle
 from .network.timeouts import DEFAULT_TIMEOUTS, Timeouts
 from .network.transport import Transport, resolve
+from .network.types import PeerAE
 from .retry import RetryPolicy
 from .server_url import ServerURL
 from .text import MEGABYTE
@@ -28,8 +29,8 @@ def connected(config: SendConfig) -> tuple[SendConfig, tls.TLSContext | None]:
 
     Raises ConfigError if the host is unknown, or if a certificate or the user identity is invalid.
     """
-    if not config.url:
-        resolve(config.peer)
+    if isinstance(config.address, PeerAE):
+        resolve(config.address)
     if config.identity:
         config = replace(config, user_identity=identity.read(config.identity))
     return config, tls.make_context(config.tls) if config.tls else None
@@ -52,13 +53,12 @@ def of(
     """
     config, context = connected(config)
     with Conversion(work) as conversion:
-        if config.url:
-            yield web_sender(
-                config, config.url, conversion, context, timeouts=timeouts, policy=resend
-            )
+        if isinstance(config.address, ServerURL):
+            url = config.address
+            yield web_sender(config, url, conversion, context, timeouts=timeouts, policy=resend)
             return
         yield StorageSCU(
-            config.peer,
+            config.address,
             conversion,
             associations=config.associations,
             retry_time=config.send_retry_time,
@@ -127,5 +127,4 @@ def _transport(config: SendConfig, context: tls.TLSContext | None, timeouts: Tim
         context,
         replace(timeouts, response=config.response_timeout),
         Throttle(limit * MEGABYTE) if limit else None,
-        config.tls.profile if config.tls else "",
     )

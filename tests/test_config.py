@@ -16,7 +16,7 @@ from tests.support.engine_config import REQUIRED, config_json
 def test_defaults_are_the_manifests() -> None:
     """Missing options have the defaults of the manifest."""
     config = parse(config_json())
-    assert config.peer == PeerAE("pacs.example.org", 104, "PACS", "flywheel")
+    assert config.address == PeerAE("pacs.example.org", 104, "PACS", "flywheel")
     assert config.tag == PrivateTag(0x0021, "Flywheel", "DICOM send")
     assert config.container == Container("session", "5c0ffee")
     assert config.downloads == 4
@@ -47,7 +47,7 @@ def test_given_options_are_used() -> None:
             report=False,
         ),
     )
-    assert config.peer == PeerAE("pacs.example.org", 11112, "PACS", "SENDER")
+    assert config.address == PeerAE("pacs.example.org", 11112, "PACS", "SENDER")
     assert config.tag == PrivateTag(0x0029, "ACME", "sent")
     assert config.downloads == 16
     assert config.file_download_retry_time == 0
@@ -121,3 +121,14 @@ def test_a_destination_container_is_required(given: object) -> None:
     without["destination"] = given
     with pytest.raises(ConfigError, match=r"^destination container: "):
         parse(without)
+
+
+def test_each_kind_of_server_has_its_services() -> None:
+    """The names of the services that verify images depend on the destination."""
+    server = parse(config_json()).server
+    assert server.proofs == {"find": "C-FIND", "commit": "storage commitment"}
+    web = parse(config_json(destination="https://host/web")).server
+    assert (web.proofs, web.label) == (
+        {"find": "QIDO-RS", "content": "WADO-RS"},
+        "https://host/web",
+    )

@@ -4,11 +4,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from ..config import SendConfig
 from ..dicom.uids import PATIENT_ROOT_FIND, STORAGE_COMMITMENT, STUDY_ROOT_FIND
 from ..errors import DicomSendError, ExitCode
 from ..network.types import PeerAE, ServerInfo, ServiceAnswer
 from ..option_types import Group
 from ..options import OPTIONS
+from ..server_url import ServerURL
 from ..text import quantity
 from . import options, settings
 from .command_options import ROWS
@@ -20,6 +22,7 @@ from .web_echo import WebCapabilities, examine, security, tls_summary
 
 if TYPE_CHECKING:
     from ..network.contexts import Context
+    from ..network.tls import TLSContext
 
 DESCRIPTION = """\
 Test the connection to a DICOM server with a C-ECHO. More associations then
@@ -89,39 +92,39 @@ def _test(arguments: Arguments) -> int:
     chosen = settings.read(arguments)
     with options.naming(chosen.origins):
         config = chosen.config()
-        if config.url:
-            found = examine(config, config.url)
-            _write(found, is_json=bool(arguments.values.get("json")))
-            return ExitCode.SUCCESS
         # The network modules take long to import, and neither --help nor an error above needs them.
         from .. import senders
-        from ..network import preflight
-        from ..network.contexts import storage_contexts
 
         config, context = senders.connected(config)
-    server = config.peer
-    server_info = preflight.check(server, context)
+        if isinstance(config.address, ServerURL):
+            found: _Capabilities | WebCapabilities = examine(config, config.address, context)
+        else:
+            found = _examine(config, config.address, context)
+    if arguments.values.get("json"):
+        write_json(found.summary())
+    else:
+        write("".join(f"{line}\n" for line in found.lines()))
+    return found.exit_code
+
+
+def _examine(config: SendConfig, peer: PeerAE, context: "TLSContext | None") -> "_Capabilities":
+    """Return the capabilities of a server by C-STORE. Raises ServerError."""
+    from ..network import preflight
+    from ..network.contexts import storage_contexts
+
+    server_info = preflight.check(peer, context)
     proposed = storage_contexts()
-    accepted = preflight.accepted(server, proposed, context)
+    accepted = preflight.accepted(peer, proposed, context)
     first_accepted = [pair for pair in proposed if pair in accepted][:1]
-    answers = preflight.services(server, first_accepted, context)
-    capabilities = _Capabilities(
-        server,
+    answers = preflight.services(peer, first_accepted, context)
+    return _Capabilities(
+        peer,
         server_info,
         is_verified=config.tls_require_peer_cert,
         services={answer.sop_class_uid: answer for answer in answers},
         accepted=_by_class(proposed, accepted),
         proposed=list(dict.fromkeys(pair.transfer_syntax for pair in proposed)),
     )
-    _write(capabilities, is_json=bool(arguments.values.get("json")))
-    return ExitCode.SUCCESS if server_info.echo_status == SUCCESS else ExitCode.NOT_ALL_SENT
-
-
-def _write(capabilities: "_Capabilities | WebCapabilities", *, is_json: bool) -> None:
-    if is_json:
-        write_json(capabilities.summary())
-    else:
-        write("".join(f"{line}\n" for line in capabilities.lines()))
 
 
 def _by_class(proposed: Sequence["Context"], accepted: frozenset["Context"]) -> AcceptedSyntaxes:
@@ -147,6 +150,12 @@ class _Capabilities:
     services: Mapping[str, ServiceAnswer]
     accepted: AcceptedSyntaxes
     proposed: Sequence[str]
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """The exit code of the test."""
+        is_success = self.server_info.echo_status == SUCCESS
+        return ExitCode.SUCCESS if is_success else ExitCode.NOT_ALL_SENT
 
     def summary(self) -> dict[str, Any]:
         """Return the capabilities as JSON."""

@@ -4,20 +4,23 @@ Nothing is stored: the first request is a query, and the second a store request 
 """
 
 import logging
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from time import monotonic
 from urllib.parse import urljoin
 
+from ..delivery.sender import RequestError
 from ..errors import ServerError
-from ..network.errors import AssociationError, NoConnectionError, TLSError
-from ..network.tls import expires_soon
+from ..network.errors import NoConnectionError, TLSError
+from ..network.tls import log_session
 from ..network.types import TLSSession
 from ..reasons import Kind, Reason
 from ..retry import Retry, RetryPolicy
 from ..server_url import ServerURL
-from ..text import day
+from .answers import BUSY, NO_SERVICE
 from .authorization import TokenError
-from .errors import ClosedError, WebError
+from .errors import ClosedError
 from .messages import Body, Response
 from .request import ACCEPT, CONTENT_TYPE, EMPTY_BODY
 from .service import WebService
@@ -26,8 +29,6 @@ log = logging.getLogger(__name__)
 
 _MAX_REDIRECTS = 5
 _STUDIES = "/studies"
-_BUSY = (408, 429, 502, 503, 504)
-_NO_SERVICE = (404, 405, 501)
 _WRONG_BASE = "check the path of the URL: it must be the base of the DICOMweb service"
 _WRONG_SCHEME = "check that destination is the URL of a DICOMweb server, and http or https"
 _CREDENTIALS = "check authorization, and the permissions on the server"
@@ -37,14 +38,13 @@ _CREDENTIALS = "check authorization, and the permissions on the server"
 class WebServer:
     """Properties of a DICOMweb server.
 
-    `product` is its header Server. `query` is the answer to a query, and `can_query` says whether
-    it has a result. `store_seconds` is the duration of a store request without an image.
+    `product` is its header Server. `query` is the answer to a query, and `store` the one to a store
+    request without an image, which took `store_seconds`.
     """
 
     product: str
     tls: TLSSession | None
     query: Response
-    can_query: bool
     store: Response
     store_seconds: float
 
@@ -58,38 +58,32 @@ def check(service: WebService, policy: RetryPolicy) -> WebServer:
     if service.url.path.endswith(_STUDIES):
         raise _error(service, f"the URL ends with {_STUDIES}", _WRONG_BASE)
     retry = Retry(policy)
-    session, query = _first_request(service, retry)
-    store, seconds = _ask(service, retry, "POST", _STUDIES, EMPTY_BODY)
+    with _explained(service):
+        session = _session(service)
+        query = _query(service, retry)
+        store, seconds = _ask(service, retry, _STUDIES, EMPTY_BODY)
     _judge(service, query, store)
     service.can_query = query.is_success
     product = service.hide(query.headers.get("server", ""))[:100]
-    return WebServer(product, session, query, query.is_success, store, seconds)
+    return WebServer(product, session, query, store, seconds)
 
 
-def _first_request(service: WebService, retry: Retry) -> tuple[TLSSession | None, Response]:
-    """Open a connection, log its TLS session, and return the answer to a query."""
-    connection = service.new_connection()
-    try:
+def _session(service: WebService) -> TLSSession | None:
+    """Open a connection, and return its TLS session, which is logged."""
+    with closing(service.new_connection()) as connection:
         connection.open()
         session = connection.tls
-    except AssociationError as exc:
-        raise _explained(service, exc) from exc
-    finally:
-        connection.close()
     if session:
-        log.info(
-            "%s with %s; server certificate: %s, issued by %s",
-            session.version,
-            session.cipher,
-            session.subject,
-            session.issuer,
-        )
-        if expires_soon(session.expires):
-            log.warning("The server's certificate is valid until %s", day(session.expires))
+        log_session(session)
+    return session
+
+
+def _query(service: WebService, retry: Retry) -> Response:
+    """Query one study, and follow redirects on the same server."""
     for _ in range(_MAX_REDIRECTS):
-        query, _ = _ask(service, retry, "GET", f"{_STUDIES}?limit=1")
+        query, _ = _ask(service, retry, f"{_STUDIES}?limit=1")
         if not query.is_redirect:
-            return session, query
+            return query
         service.path = _redirected(service, query)
     raise _error(service, "the server redirects in a circle", _WRONG_BASE)
 
@@ -108,23 +102,23 @@ def _redirected(service: WebService, response: Response) -> str:
 
 
 def _ask(
-    service: WebService, retry: Retry, method: str, resource: str, body: Body | None = None
+    service: WebService, retry: Retry, resource: str, body: Body | None = None
 ) -> tuple[Response, float]:
-    """Send a request until the server is not busy; return the response and its seconds."""
-    headers = (("Accept", ACCEPT), ("Content-Type", CONTENT_TYPE))[: 2 if body else 1]
+    """Send a query, or a store request with a body, until the server is not busy.
+
+    Return the response, and its seconds.
+    """
+    headers = (("Accept", ACCEPT), ("Content-Type", CONTENT_TYPE))
     while True:
         begun = monotonic()
-        try:
-            response = service.send(
-                method,
-                resource,
-                headers=headers,
-                body=(lambda: body) if body else None,
-                timeout=service.transport.timeouts.find,
-            ).response
-        except (WebError, AssociationError) as exc:
-            raise _explained(service, exc) from exc
-        if response.status not in _BUSY:
+        response = service.send(
+            "POST" if body else "GET",
+            resource,
+            headers=headers if body else headers[:1],
+            body=(lambda: body) if body else None,
+            timeout=service.transport.timeouts.find,
+        ).response
+        if response.status not in BUSY:
             return response, monotonic() - begun
         wait = retry.wait_time(response.retry_after())
         if wait is None:
@@ -142,8 +136,8 @@ def _judge(service: WebService, query: Response, store: Response) -> None:
         if not service.has_credentials:
             reason = f"the server requires credentials ({store.words})"
         raise _error(service, reason, _CREDENTIALS)
-    if store.status in _NO_SERVICE:
-        if query.status in _NO_SERVICE:
+    if store.status in NO_SERVICE:
+        if query.status in NO_SERVICE:
             raise _error(service, f"there is no DICOMweb service ({store.words})", _WRONG_BASE)
         advice = f"{_WRONG_BASE}, with STOW-RS enabled"
         raise _error(service, f"the server does not store by STOW-RS ({store.words})", advice)
@@ -159,19 +153,22 @@ def _judge(service: WebService, query: Response, store: Response) -> None:
         raise _error(service, f"the server fails ({store.words}{title})", "look in its log")
 
 
-def _explained(service: WebService, exc: Exception) -> ServerError:
-    """Return the error for a server that gives no answer."""
-    where = f"{service.url}"
-    match exc:
-        case TLSError():
-            return ServerError(f"{where}: {exc}: {exc.advice}")
-        case NoConnectionError():
-            advice = "check destination, that the server runs, and that no firewall blocks it"
-        case TokenError() | ClosedError(reason=Reason(kind=Kind.NOT_AUTHORIZED)):
-            advice = _CREDENTIALS
-        case _:
-            advice = _WRONG_SCHEME
-    return ServerError(f"{where}: {exc}: {advice}")
+@contextmanager
+def _explained(service: WebService) -> Iterator[None]:
+    """Turn the error of a server that gives no answer into a ServerError."""
+    try:
+        yield
+    except RequestError as exc:
+        match exc:
+            case TLSError():
+                advice = exc.advice
+            case NoConnectionError():
+                advice = "check destination, that the server runs, and that no firewall blocks it"
+            case TokenError() | ClosedError(reason=Reason(kind=Kind.NOT_AUTHORIZED)):
+                advice = _CREDENTIALS
+            case _:
+                advice = _WRONG_SCHEME
+        raise _error(service, str(exc), advice) from exc
 
 
 def _error(service: WebService, problem: str, advice: str) -> ServerError:
