@@ -97,11 +97,12 @@ class StoreAnswer:
     def item_of(self, uid: str, *, is_alone: bool) -> Item | None:
         """Return what the answer says about an image, None if it does not name it.
 
-        In the answer for an image alone, an item without UID is about it. An image that is both
-        stored and failed has failed.
+        In the answer for an image alone, a failed item without UID is about it. An image that is
+        both stored and failed has failed.
         """
         own = [one for one in self.items if one.sop_instance_uid == uid]
-        own = own or [one for one in self.items if is_alone and not one.sop_instance_uid]
+        if is_alone and not own:
+            own = [one for one in self.items if not (one.sop_instance_uid or one.is_stored)]
         return min(own, key=lambda one: one.is_stored, default=None)
 
     @property

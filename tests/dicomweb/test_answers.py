@@ -147,6 +147,7 @@ def test_a_failed_image_has_its_reason(  # noqa: PLR0917
         (200, b"Thank you", {}, Kind.NOT_NAMED, "HTTP 200", True),
         (204, b"", {}, Kind.NOT_NAMED, "HTTP 204", True),
         (200, answer(stored=(item("1.2.3"),)), {}, Kind.NOT_NAMED, "HTTP 200", True),
+        (200, answer(stored=(item(""),)), {}, Kind.NOT_NAMED, "HTTP 200", True),
         (400, ORTHANC_IGNORED, {}, Kind.NOT_NAMED, "HTTP 400", True),
         (409, b"", {"warning": '299 <DCM4CHEE>: "Missing Patient ID"'}, Kind.REFUSED,
          "Missing Patient ID", False),
