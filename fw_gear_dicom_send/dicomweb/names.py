@@ -1,7 +1,11 @@
-"""Names of a DICOMweb server in logs and reports."""
+"""Names of a DICOMweb server in logs and reports, and of an image on it."""
+
+import re
 
 from ..delivery.sender import ServerName
 from ..server_url import ServerURL
+
+_UID = re.compile(r"[0-9]+(\.[0-9]+)*")
 
 
 def server_name(url: ServerURL, profile: str) -> ServerName:
@@ -19,3 +23,10 @@ def server_name(url: ServerURL, profile: str) -> ServerName:
             "tls": url.is_secure,
         },
     )
+
+
+def image_path(study: str, series: str, instance: str) -> str | None:
+    """Return the path of an image (PS3.18 10.1), None if a UID would change what it names."""
+    uids = study, series, instance
+    is_valid = all(map(_UID.fullmatch, uids))
+    return "/studies/{}/series/{}/instances/{}".format(*uids) if is_valid else None
