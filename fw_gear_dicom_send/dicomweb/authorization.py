@@ -22,6 +22,7 @@ from .credentials import (
     Credentials,
     FixedHeaders,
     ServiceAccount,
+    header_value,
 )
 from .errors import WebError
 from .messages import Headers, Request, Response, TextBody
@@ -130,9 +131,8 @@ class Authorization:
             raise _refused(response.words, is_final=is_final)
         try:
             found = json.loads(response.body)
-            value, seconds = str(found["access_token"]), float(found.get("expires_in", _LIFETIME))
-            if not (value.isascii() and value.isprintable()):
-                raise ValueError
+            value = header_value(found["access_token"])
+            seconds = float(found.get("expires_in", _LIFETIME))
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             raise _refused("the answer has no token", is_final=True) from None
         log.debug("Got token %d, which is valid for %.0f s", number, seconds)

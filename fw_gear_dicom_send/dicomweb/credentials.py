@@ -110,7 +110,7 @@ def _basic(found: Mapping[str, Any]) -> Credentials:
 
 
 def _bearer(found: Mapping[str, Any]) -> Credentials:
-    token = _value(found["token"])
+    token = header_value(found["token"])
     return FixedHeaders((("Authorization", f"Bearer {token}"),), (token,))
 
 
@@ -118,7 +118,7 @@ def _headers(found: Mapping[str, Any]) -> Credentials | None:
     headers = found["headers"]
     if not isinstance(headers, dict) or not headers:
         return None
-    fields = tuple((_name(name), _value(value)) for name, value in headers.items())
+    fields = tuple((_name(name), header_value(value)) for name, value in headers.items())
     return FixedHeaders(fields, tuple(value for _, value in fields))
 
 
@@ -142,8 +142,8 @@ def _text(given: Any) -> str:
     return given.strip()
 
 
-def _value(given: Any) -> str:
-    """Return the value of a header field (RFC 9110 5.5)."""
+def header_value(given: Any) -> str:
+    """Return the value of a header field (RFC 9110 5.5). Raises ValueError if it is none."""
     text = _text(given)
     if not (text.isascii() and text.isprintable()):
         raise ValueError

@@ -4,7 +4,7 @@ Nothing is stored: the first request is a query, and the second a store request 
 """
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 from time import monotonic
 from urllib.parse import urljoin
@@ -15,7 +15,7 @@ from ..network.tls import expires_soon
 from ..network.types import TLSSession
 from ..reasons import Kind, Reason
 from ..retry import Retry, RetryPolicy
-from ..server_url import ServerURL
+from ..server_url import ServerURL, without_secrets
 from ..text import day
 from .authorization import TokenError
 from .errors import ClosedError, WebError
@@ -105,14 +105,18 @@ def _first_request(service: WebService) -> tuple[TLSSession | None, Response]:
 
 def _redirected(service: WebService, response: Response) -> str:
     """Return the path of the server after a redirect on the same server."""
-    location = response.headers.get("location", "")
-    found = ServerURL.of(urljoin(f"{service.url}{_STUDIES}", location.split("?", 1)[0]))
+    location = response.headers.get("location", "").split("?", 1)[0]
+    base = replace(service.url, path=service.path)
+    try:
+        found = ServerURL.of(urljoin(f"{base}{_STUDIES}", location))
+    except ValueError:
+        found = None
+    where = service.hide(str(found)) if found else "an invalid URL"
     if not found or found.origin != service.url.origin:
-        where = str(found) if found else "an invalid URL"
         advice = "set destination to the URL of the server itself, as no credential goes elsewhere"
         raise _error(service, f"the server redirects to {where}", advice)
     if not found.path.endswith(_STUDIES):
-        raise _error(service, f"the server redirects to {found}", _WRONG_BASE)
+        raise _error(service, f"the server redirects to {where}", _WRONG_BASE)
     return found.path.removesuffix(_STUDIES)
 
 
@@ -147,7 +151,7 @@ def _judge(service: WebService, query: Response, store: Response) -> None:
         advice = "have STOW-RS enabled on the server, or use another server"
         raise _error(service, f"the server does not store by STOW-RS ({store.words})", advice)
     if store.is_redirect:
-        where = service.hide(store.headers.get("location", ""))[:200]
+        where = service.hide(without_secrets(store.headers.get("location", "")))[:200]
         raise _error(service, f"the server redirects store requests to {where}", _WRONG_BASE)
     if store.status >= 500:
         raise _error(service, f"the server fails ({store.words}{title})", "look in its log")
