@@ -98,12 +98,16 @@ def web_sender(
     from .dicomweb.route import Route
     from .dicomweb.stow import WebSender
 
-    transport = _transport(config, context, timeouts)
-    if not Route.to(url, transport).proxy:
-        resolve(url, timeouts)
     known: credentials.Credentials = credentials.NO_CREDENTIALS
     if config.authorization:
         known = credentials.read(config.authorization, is_open=config.identity_without_tls)
+    token_url = ServerURL.of(getattr(known, "token_url", ""))
+    secured = replace(config, tls_enabled=True).tls
+    if secured and not context and token_url and token_url.is_secure:
+        context = tls.make_context(secured)
+    transport = _transport(config, context, timeouts)
+    if not Route.to(url, transport).proxy:
+        resolve(url, timeouts)
     return WebSender(
         url,
         conversion,

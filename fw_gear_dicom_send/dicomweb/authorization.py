@@ -69,8 +69,7 @@ class Authorization:
         self._timeouts = transport.timeouts
         self._route: Route | None = None
         if url := ServerURL.of(getattr(credentials, "token_url", "")):
-            own = transport if url.is_secure else replace(transport, tls_context=None)
-            self._route = Route.to(url, replace(own, throttle=None))
+            self._route = Route.to(url, replace(transport, throttle=None))
         self._token: _Token | None = None
         self._lock = Lock()
 

@@ -110,9 +110,19 @@ def test_a_proxy_makes_a_tunnel_for_tls(tmp_path: Path, monkeypatch: pytest.Monk
             sender.check()
 
 
-def test_another_kind_of_proxy_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A SOCKS proxy is a configuration error, which does not repeat its password."""
-    monkeypatch.setenv("http_proxy", "socks5://me:hidden@127.0.0.1:9")
+@pytest.mark.parametrize(
+    "proxy",
+    [
+        "socks5://me:hidden@127.0.0.1:9",
+        "http://me:hidden/word@127.0.0.1:9",
+        "http://me:hidden@[::1",
+        "me:hidden@127.0.0.1:99999",
+        "http://me:hidden@",
+    ],
+)
+def test_another_kind_of_proxy_is_refused(monkeypatch: pytest.MonkeyPatch, proxy: str) -> None:
+    """A SOCKS proxy or an invalid URL is a configuration error without its password."""
+    monkeypatch.setenv("http_proxy", proxy)
     with pytest.raises(ConfigError) as error:
         send_once("http://host.example/", IMAGE)
     assert "hidden" not in str(error.value)
