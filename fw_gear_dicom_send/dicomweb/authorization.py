@@ -4,6 +4,7 @@ import json
 import logging
 import time
 from base64 import urlsafe_b64encode
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from threading import Lock
@@ -57,7 +58,7 @@ class _Token:
 class Authorization:
     """Header fields for all requests of a run. Any thread may use it.
 
-    The mutable state is the latest token, which changes under the lock.
+    The mutable state is the latest tokens, which change under the lock.
     """
 
     def __init__(self, credentials: Credentials, transport: Transport) -> None:
@@ -71,6 +72,8 @@ class Authorization:
         if url := ServerURL.of(getattr(credentials, "token_url", "")):
             self._route = Route.to(url, replace(transport, throttle=None))
         self._token: _Token | None = None
+        # An answer may quote a token that another thread has replaced meanwhile.
+        self._latest = deque[str](maxlen=4)
         self._lock = Lock()
 
     @property
@@ -105,9 +108,8 @@ class Authorization:
         """Return a text of a server, or that it is withheld because it may quote a secret."""
         if not text:
             return text
-        token = self._token.value if self._token else ""
-        for secret in filter(None, (*self._credentials.secrets, token)):
-            text = without_identity(text, UserIdentity(IdentityType.JWT, secret.encode()))
+        for secret in (*self._credentials.secrets, *self._latest):
+            text = without_identity(text, UserIdentity(IdentityType.USERNAME, secret.encode()))
         return text
 
     def _renewed(self, account: ClientCredentials | ServiceAccount, number: int) -> _Token:
@@ -115,6 +117,7 @@ class Authorization:
         with self._lock:
             if self._token is None or self._token.number <= number:
                 self._token = self._requested(account, number + 1)
+                self._latest.append(self._token.value)
             return self._token
 
     def _requested(self, account: ClientCredentials | ServiceAccount, number: int) -> _Token:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from fw_gear_dicom_send.errors import ServerError
 from fw_gear_dicom_send.reasons import Kind
 from tests.support.instances import made_instance
 from tests.support.web_sending import send_once, web_sender
-from tests.support.web_server import WebPeer, WebServer, answer, serve
+from tests.support.web_server import WebPeer, WebServer, answer, answering, serve
 
 IMAGE = made_instance()
 TOKEN = "hidden-token-1234"
@@ -34,6 +35,45 @@ def test_a_token_that_no_header_can_have_ends_the_run(token: Any) -> None:
     assert isinstance(result, NotSent)
     assert result.reason.kind is Kind.NOT_AUTHORIZED
     assert server.requests == []
+
+
+@pytest.mark.parametrize(
+    ("given", "secret"),
+    [
+        ({"username": "doctor", "password": "orthanc"}, "orthanc"),
+        ({"username": "doctor", "password": "orthanc"}, "doctor"),
+        ({"token": "short"}, "SHORT"),
+        ({"headers": {"X-Key": "Token letmein"}}, "letmein"),
+        ({"headers": {"X-Key": "tiny7"}}, "7yniT tiny7"),
+    ],
+)
+def test_a_short_secret_is_withheld(tmp_path: Path, given: Any, secret: str) -> None:
+    """A word of the credentials appears in no message, however short it is."""
+    file = tmp_path / "authorization.json"
+    file.write_text(json.dumps(given))
+    page = f"<title>{secret} is not permitted here</title>".encode()
+    with WebServer(answering((400, page))) as server:
+        (result,) = send_once(server.url, IMAGE, credentials=credentials.read(file))
+    assert secret not in repr(result)
+    assert "withheld" in repr(result)
+
+
+def test_an_answer_that_quotes_an_older_token_is_withheld() -> None:
+    """A token that was replaced meanwhile stays secret."""
+    given = ["first-token-1", "second-token-2"]
+
+    def tokens_in_turn(peer: WebPeer) -> None:
+        peer.read()
+        token = given[len(peer.server.requests) - 1]
+        peer.reply(200, json.dumps({"access_token": token, "expires_in": 0}).encode())
+
+    page = b"<title>not for first-token-1</title>"
+    with WebServer(tokens_in_turn) as tokens, WebServer(answering(500, (400, page))) as server:
+        url = f"http://127.0.0.1:{tokens.port}/token"
+        client = credentials.ClientCredentials(url, "me", "hidden-word")
+        results = send_once(server.url, IMAGE, made_instance(2), credentials=client)
+    assert "first" not in repr(results)
+    assert "withheld" in repr(results[1])
 
 
 def redirecting(location: str, method: str = "GET") -> Callable[[WebPeer], None]:
