@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from tests.support.certificates import issue
 from tests.support.send_command import send
 from tests.support.tls_servers import server_context
@@ -33,3 +35,32 @@ def test_a_token_is_requested_over_tls_for_a_server_without(series: Path, tmp_pa
         result = send(*given, "--add-cert-file", identity.ca, cwd=tmp_path)
     assert result.exit_code == 0, result.stderr
     assert {one.headers["authorization"] for one in server.requests} == {"Bearer given-token"}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["http://me:hidden@127.0.0.1:9/", "."],
+        ["http://me:hidden@127.0.0.1:9/", ".", "http://127.0.0.1:9/"],
+        ["https://me:hidden@127.0.0.1:9/"],
+        [".", "ftp://me:hidden@127.0.0.1:9/"],
+        [".", "http:/me:hidden@127.0.0.1:9/"],
+        [".", "--destination", "me:hidden@127.0.0.1:9/"],
+        ["echo", "http://127.0.0.1:9/", "http://me:hidden@127.0.0.1:9/"],
+        ["servers", "http://me:hidden@127.0.0.1:9/"],
+    ],
+)
+def test_a_misplaced_url_does_not_show_its_password(tmp_path: Path, words: list[str]) -> None:
+    """An error about any word of a command line leaves out the user of a URL."""
+    result = send(*words, cwd=tmp_path)
+    assert result.exit_code == 2
+    assert "hidden" not in result.stderr
+
+
+def test_the_list_of_servers_shows_no_password(tmp_path: Path) -> None:
+    """A URL with a user in servers.toml is listed without it."""
+    config = tmp_path / "config" / "dicom-send"
+    config.mkdir(parents=True)
+    (config / "servers.toml").write_text('[web]\nhost = "http://me:hidden@host/"\n')
+    listed = send("servers", cwd=tmp_path, variables={"XDG_CONFIG_HOME": str(tmp_path / "config")})
+    assert listed.stdout.split() == ["web", "http://host/"]
