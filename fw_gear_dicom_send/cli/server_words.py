@@ -41,7 +41,8 @@ def hint(word: str) -> str:
         rest = scheme["rest"].rstrip("/")
         found = _HOST_PORT.fullmatch(rest)
         meant = f"{found['ae'] or 'AE'}@{found['host']}:{found['port']}" if found else rest
-        return f"write the server as {meant if parse(meant) else FORM}, without a scheme"
+        is_safe = parse(meant) and ":" not in meant.partition("@")[0]
+        return f"write the server as {meant if is_safe else FORM}, without a scheme"
     if found := _HOST_PORT.fullmatch(word.removeprefix("@")):
         return f"the AE title is missing: AE@{found['host']}:{found['port']}"
     if found := _BARE_IPV6.fullmatch(word):
