@@ -150,6 +150,11 @@ class QueryInquirer(WebInquirer):
 class ContentInquirer(WebInquirer):
     """Inquirer by WADO-RS (PS3.18 10.4): it reads each image, and compares its dataset."""
 
+    def __init__(self, service: WebService) -> None:
+        """Use the connections of `service`, and wait for an image as for the answer to it."""
+        super().__init__(service)
+        self._timeout = service.transport.timeouts.response
+
     def _groups(self, images: Sequence[ImageReference]) -> Iterable[Sequence[ImageReference]]:
         return ([image] for image in images)
 

@@ -2,6 +2,8 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
+from threading import Event
 from urllib.parse import parse_qs, urlsplit
 from zlib import crc32
 
@@ -14,7 +16,7 @@ from fw_gear_dicom_send.dicomweb.messages import Response
 from fw_gear_dicom_send.dicomweb.request import StoreBody
 from fw_gear_dicom_send.reasons import Kind
 from tests.support.instances import made_instance
-from tests.support.web_sending import web_sender
+from tests.support.web_sending import TIMEOUTS, web_sender
 from tests.support.web_server import WebPeer, WebRequest, WebServer
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
@@ -157,6 +159,21 @@ def test_a_server_that_refuses_the_syntax_returns_the_stored_file(status: int) -
 
     image = ImageReference(CT, "1.2", "1.3", "1.4", "1.2.840.10008.1.2.5", crc32(DATASET))
     with WebServer(script) as server, web_sender(server.url) as sender:
+        assert sender.inquirer("content").verify([image]).verified == {"1.2"}
+
+
+def test_a_large_image_is_read_for_as_long_as_an_answer_to_it() -> None:
+    """A retrieval may take the time of a response, as images are larger than lists."""
+
+    def script(peer: WebPeer) -> None:
+        peer.read()
+        peer.send(b"HTTP/1.1 200 OK\r\nContent-Type: multipart/related; boundary=abc\r\n\r\n")
+        Event().wait(0.5)
+        peer.send(b"--abc\r\n\r\n" + FILE + b"\r\n--abc--")
+
+    image = ImageReference(CT, "1.2", "1.3", "1.4", "1.2.840.10008.1.2.5", crc32(DATASET))
+    timeouts = replace(TIMEOUTS, find=0.2)
+    with WebServer(script) as server, web_sender(server.url, timeouts=timeouts) as sender:
         assert sender.inquirer("content").verify([image]).verified == {"1.2"}
 
 
