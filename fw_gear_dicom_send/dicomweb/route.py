@@ -61,7 +61,12 @@ class Route:
     @property
     def headers(self) -> Headers:
         """Header fields of each request."""
-        own = (("Host", self.url.netloc), ("User-Agent", f"dicom-send/{__version__}"))
+        own = (
+            ("Host", self.url.netloc),
+            ("User-Agent", f"dicom-send/{__version__}"),
+            # Without it, a server may compress its answers (RFC 9110 12.5.3).
+            ("Accept-Encoding", "identity"),
+        )
         return (*own, *self.proxy.headers) if self._forwards and self.proxy else own
 
     def target(self, path: str) -> str:
