@@ -19,6 +19,8 @@ from . import datasets
 from .datasets import Dataset
 from .messages import Response
 
+MAX_BODY = 1 << 19
+"""Maximum bytes of an answer: 5 KiB for each of 100 images. A list of items takes 60 times that."""
 MAX_TEXT = 200
 """Maximum characters of a server's text about an image."""
 ALREADY_EXISTS = 45070
@@ -90,7 +92,7 @@ class StoreAnswer:
     @classmethod
     def of(cls, response: Response, hide: Callable[[str], str] = str) -> "StoreAnswer":
         """Read the body of a response, whatever its status. `hide` replaces texts with secrets."""
-        found = datasets.read(response.body)
+        found = datasets.read(response.body[:MAX_BODY])
         named = [item for dataset in found or () for item in _items(dataset, hide)]
         return cls(response, tuple(named), found is not None, hide(_text_of(response)))
 
