@@ -21,6 +21,8 @@ PAGE = 200
 """Images of an answer to a query: Azure allows no more."""
 MAX_ANSWERS = 100_000
 """Maximum number of images in a series, more than any real series has."""
+MAX_DURATION = 10
+"""Maximum duration of a list, in timeouts of one page: a page may have one image only."""
 _NO_SERVICE = (404, 405, 501)
 _JSON = (("Accept", "application/dicom+json"),)
 _UID = re.compile(r"[0-9.]{1,64}")
@@ -119,16 +121,15 @@ class QueryInquirer(WebInquirer):
     def _listed(self, study: str, series: str) -> Iterator[str]:
         """Yield the UIDs of a series, page by page, until a page brings nothing new."""
         known: set[str] = set()
-        while len(known) < MAX_ANSWERS:
+        end = self._service.clock.now() + MAX_DURATION * self._timeout
+        while len(known) < MAX_ANSWERS and self._service.clock.now() < end:
             page = self._page(study, series, f"limit={PAGE}&offset={len(known)}")
             new = page - known
             yield from new
             known |= new
             if not new:
                 return
-        raise QueryError(
-            Reason(Kind.QUERY_FAILED, f"the series has more than {MAX_ANSWERS} images")
-        )
+        raise QueryError(Reason(Kind.QUERY_FAILED, "the list of a series does not end"))
 
     def _page(self, study: str, series: str, query: str) -> set[str]:
         """Return the UIDs in one answer. Raises QueryError, WebError or AssociationError."""

@@ -68,6 +68,25 @@ def test_a_list_is_read_page_by_page(limits: dict[str, bool]) -> None:
     assert found.unknown == {}
 
 
+def test_a_list_without_end_is_given_up() -> None:
+    """A server with ever new images, each in a page of its own, does not hold the run."""
+
+    def script(peer: WebPeer) -> None:
+        while True:
+            peer.read()
+            peer.reply(200, listing([f"1.2.4.{len(peer.server.requests)}"]))
+
+    timeouts = replace(TIMEOUTS, find=0.1)
+    with WebServer(script) as server, web_sender(server.url, timeouts=timeouts) as sender:
+        found = sender.inquirer("find").verify(IMAGES[:2])
+    assert {reason.kind for reason in found.unknown.values()} <= {
+        Kind.QUERY_FAILED,
+        Kind.NO_ANSWER,
+    }
+    assert len(found.unknown) == 2
+    assert len(server.requests) < 50_000
+
+
 def test_an_image_needs_one_request_and_a_series_all_its_pages() -> None:
     """One image of a series is queried by its UID; a list ends with an empty page."""
     with WebServer(archive()) as server, web_sender(server.url) as sender:
