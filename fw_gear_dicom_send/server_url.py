@@ -73,7 +73,7 @@ def without_secrets(text: str) -> str:
     if ":" not in start + user:
         return text
     # A user that ends in what looks like the query hides all.
-    return start + ("..." if "@" in text and not user else place)
+    return f"{start}{'...' if '@' in text and not user else place}"
 
 
 def without_users(message: str) -> str:
