@@ -201,7 +201,7 @@ class StowAttempts:
             instance,
             replace(transfer, seconds=seconds),
             is_first_try=not history.tries,
-            may_be_stored=history.may_be_stored,
+            may_be_stored=history.may_be_stored or exchange.was_carried_out,
         )
         return _with_remarks(judged, remarks)
 

@@ -106,3 +106,21 @@ def test_a_deleted_image_is_never_already_there() -> None:
         (result,) = send_once(server.url, IMAGE, on_conflict=OnConflict.REPLACE)
     assert isinstance(result, NotSent)
     assert [one.method for one in server.requests] == ["POST", "DELETE", "POST"]
+
+
+@pytest.mark.parametrize("code", [45070, 0x0111])
+def test_an_image_that_was_read_on_an_idle_connection_is_ours(code: int) -> None:
+    """A server that stores the image and closes the connection answers the repetition so."""
+    image = made_instance(2)
+
+    def storing(peer: WebPeer) -> None:
+        answer(peer, peer.read())
+        peer.read()
+
+    def existing(peer: WebPeer) -> None:
+        peer.read()
+        peer.reply(409, failed(image.sop_instance_uid, code))
+
+    with WebServer(storing, existing) as server:
+        results = send_once(server.url, IMAGE, image)
+    assert [type(one) for one in results] == [Sent, Sent]
