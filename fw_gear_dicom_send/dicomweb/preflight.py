@@ -16,7 +16,7 @@ from ..network.types import TLSSession
 from ..reasons import Kind, Reason
 from ..retry import Retry, RetryPolicy
 from ..server_url import ServerURL, without_secrets
-from ..text import day
+from ..text import day, printable
 from .authorization import TokenError
 from .errors import ClosedError, WebError
 from .messages import Body, Headers, Response
@@ -71,7 +71,7 @@ def check(service: WebService, policy: RetryPolicy) -> WebServer:
         service.pool.wait(wait)
     _judge(service, query, store)
     service.can_query = query.is_success
-    product = service.hide(query.headers.get("server", ""))[:100]
+    product = printable(service.hide(query.headers.get("server", ""))[:100])
     return WebServer(product, session, query, query.is_success, store, seconds)
 
 

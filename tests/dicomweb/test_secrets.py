@@ -115,6 +115,18 @@ def test_an_unusable_redirect_ends_the_check(location: str, method: str) -> None
     assert str(error.value).isprintable()
 
 
+def test_the_name_of_a_server_is_printable() -> None:
+    """A header Server with control characters does not reach a terminal as such."""
+
+    def script(peer: WebPeer) -> None:
+        while True:
+            peer.read()
+            peer.reply(200, Server="web\x1b[31m\x07")
+
+    with WebServer(script) as server, web_sender(server.url) as sender:
+        assert sender.examine().product == r"web\x1b[31m\x07"
+
+
 def test_relative_redirects_follow_each_other() -> None:
     """A second redirect is relative to the path of the first one."""
 
