@@ -83,10 +83,10 @@ def read(path: Path, *, is_open: bool = False) -> Credentials:
     if found is None:
         # Raised here, this error is not chained to json's error, which quotes the file.
         raise ConfigError("authorization", path.name, ALLOWED)
-    if not (is_open or isinstance(found, FixedHeaders)):
+    if not isinstance(found, FixedHeaders):
         url = ServerURL.of(found.token_url)
-        if not (url and url.is_secure):
-            raise ConfigError("authorization", path.name, "a token_url with https")
+        if not (url and (url.is_secure or is_open)):
+            raise ConfigError("authorization", path.name, "a token_url https://host/path")
     return found
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from fw_gear_dicom_send.delivery.results import NotSent
 from fw_gear_dicom_send.dicomweb import credentials
-from fw_gear_dicom_send.errors import ServerError
+from fw_gear_dicom_send.errors import ConfigError, ServerError
 from fw_gear_dicom_send.reasons import Kind
 from tests.support.instances import made_instance
 from tests.support.web_sending import send_once, web_sender
@@ -74,6 +74,16 @@ def test_an_answer_that_quotes_an_older_token_is_withheld() -> None:
         results = send_once(server.url, IMAGE, made_instance(2), credentials=client)
     assert "first" not in repr(results)
     assert "withheld" in repr(results[1])
+
+
+@pytest.mark.parametrize("url", ["nowhere", "ftp://host/a", "https://host/a?key=hidden"])
+def test_an_invalid_token_url_is_refused_with_any_option(tmp_path: Path, url: str) -> None:
+    """Without TLS too, a token_url is a URL without a query, which is not shown."""
+    file = tmp_path / "authorization.json"
+    file.write_text(json.dumps({"token_url": url, "client_id": "me", "client_secret": "hidden"}))
+    with pytest.raises(ConfigError) as error:
+        credentials.read(file, is_open=True)
+    assert "hidden" not in str(error.value)
 
 
 def redirecting(location: str, method: str = "GET") -> Callable[[WebPeer], None]:
