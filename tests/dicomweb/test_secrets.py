@@ -17,6 +17,7 @@ from tests.support.web_server import WebPeer, WebServer, answer, answering, serv
 
 IMAGE = made_instance()
 TOKEN = "hidden-token-1234"
+OTHER = "state-of-a-login"
 BEARER = credentials.FixedHeaders((("Authorization", f"Bearer {TOKEN}"),), (TOKEN,))
 
 
@@ -60,14 +61,14 @@ def test_a_short_secret_is_withheld(tmp_path: Path, given: Any, secret: str) -> 
 
 def test_an_answer_that_quotes_an_older_token_is_withheld() -> None:
     """A token that was replaced meanwhile stays secret."""
-    given = ["first-token-1", "second-token-2"]
+    given = ["first1gruyere", "second2emmental"]
 
     def tokens_in_turn(peer: WebPeer) -> None:
         peer.read()
         token = given[len(peer.server.requests) - 1]
         peer.reply(200, json.dumps({"access_token": token, "expires_in": 0}).encode())
 
-    page = b"<title>not for first-token-1</title>"
+    page = b"<title>not for first1gruyere</title>"
     with WebServer(tokens_in_turn) as tokens, WebServer(answering(500, (400, page))) as server:
         url = f"http://127.0.0.1:{tokens.port}/token"
         client = credentials.ClientCredentials(url, "me", "hidden-word")
@@ -107,6 +108,7 @@ def redirecting(location: str, method: str = "GET") -> Callable[[WebPeer], None]
         "http://[bad/studies",
         f"/login/{TOKEN}",
         f"/login?next={TOKEN}",
+        f"/login?next={OTHER}",
         f"http://{TOKEN}.example/studies",
         f"http://me:{TOKEN}@127.0.0.1/studies",
         "\\\\other.example\\studies",
@@ -122,6 +124,7 @@ def test_an_unusable_redirect_ends_the_check(location: str, method: str) -> None
     ):
         sender.check()
     assert TOKEN not in str(error.value)
+    assert OTHER not in str(error.value)
     assert str(error.value).isprintable()
 
 
