@@ -71,7 +71,7 @@ def without_secrets(text: str) -> str:
     address = re.split("[?#]", text, maxsplit=1)[0]
     start, user, place = _PARTS.findall(address)[0]
     if ":" not in start + user:
-        return text
+        return address
     # A user that ends in what looks like the query hides all.
     return f"{start}{'...' if '@' in text and not user else place}"
 

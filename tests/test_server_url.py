@@ -64,6 +64,7 @@ def test_another_text_is_no_address(given: str) -> None:
         ("http:\\\\me:word@host", "http:\\\\host"),
         ("me:word@host/path", "me:host/path"),
         ("PACS@host:104", "PACS@host:104"),
+        ("/path?key=1", "/path"),
         ("pacs", "pacs"),
     ],
 )
