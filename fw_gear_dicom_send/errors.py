@@ -17,6 +17,7 @@ from enum import IntEnum
 from signal import Signals
 
 from .retry import is_temporary_status
+from .server_url import without_users
 from .text import printable
 
 
@@ -36,8 +37,8 @@ class DicomSendError(Exception):
     exit_code: int = ExitCode.NOT_ALL_SENT
 
     def __init__(self, message: str) -> None:
-        """Make the message printable."""
-        super().__init__(printable(message))
+        """Make the message printable, without the users of URLs."""
+        super().__init__(printable(without_users(message)))
 
 
 class ConfigError(DicomSendError):

@@ -98,12 +98,15 @@ def web_sender(
     from .dicomweb.route import Route
     from .dicomweb.stow import WebSender
 
-    transport = _transport(config, context, timeouts)
-    if not Route.to(url, transport).proxy:
-        resolve(url, timeouts)
     known: credentials.Credentials = credentials.NO_CREDENTIALS
     if config.authorization:
         known = credentials.read(config.authorization, is_open=config.identity_without_tls)
+    if not context and isinstance(known, credentials.TokenSource) and known.url.is_secure:
+        secured = replace(config, tls_enabled=True).tls
+        context = tls.make_context(secured) if secured else None
+    transport = _transport(config, context, timeouts)
+    if not Route.to(url, transport).proxy:
+        resolve(url, timeouts)
     return WebSender(
         url,
         conversion,

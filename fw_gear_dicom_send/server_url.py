@@ -8,6 +8,8 @@ from urllib.parse import SplitResult, urlsplit
 _PORTS = {"http": 80, "https": 443}
 _TEXT = re.compile(r"[!-~]{1,2000}")
 """A URL is ASCII without spaces (RFC 3986 2)."""
+_PARTS = re.compile(r"^(\w+:[/\\]*)?(.*@)?(.*)$", re.DOTALL)
+_USER = re.compile(r"((?:\bhttps?:|\b\w{2,}:[/\\])[/\\]*)[^\s/\\'\"]*@", re.IGNORECASE)
 ALLOWED = "a URL http://host/path or https://host/path without user, query and fragment"
 
 
@@ -65,11 +67,18 @@ class ServerURL:
 
 
 def without_secrets(text: str) -> str:
-    """Return a URL for messages, without user, query and fragment."""
-    shown = text.split("#", 1)[0].split("?", 1)[0]
-    start, slashes, rest = shown.partition("//")
-    authority, slash, path = rest.partition("/")
-    return f"{start}{slashes}{authority.rpartition('@')[2]}{slash}{path}"
+    """Return a URL for messages, without user, query and fragment, even if it is invalid."""
+    address = re.split("[?#]", text, maxsplit=1)[0]
+    start, user, place = _PARTS.findall(address)[0]
+    if ":" not in start + user:
+        return address
+    # A user that ends in what looks like the query hides all.
+    return f"{start}{'...' if '@' in text and not user else place}"
+
+
+def without_users(message: str) -> str:
+    """Return a message without the users and passwords of the URLs in it."""
+    return _USER.sub(r"\1", message)
 
 
 def _split(text: str) -> SplitResult | None:

@@ -58,6 +58,13 @@ def test_another_text_is_no_address(given: str) -> None:
     [
         ("https://me:word@host/path?key=1#2", "https://host/path"),
         ("https://me:w@rd@host", "https://host"),
+        ("http://me:wo/rd@host/path", "http://host/path"),
+        ("http://me:wo?rd@host/path", "http://..."),
+        ("http:me:word@host", "http:host"),
+        ("http:\\\\me:word@host", "http:\\\\host"),
+        ("me:word@host/path", "me:host/path"),
+        ("PACS@host:104", "PACS@host:104"),
+        ("/path?key=1", "/path"),
         ("pacs", "pacs"),
     ],
 )

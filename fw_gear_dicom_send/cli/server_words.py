@@ -35,13 +35,14 @@ def word_of(called_ae: object, host: str, port: object) -> str:
 
 def hint(word: str) -> str:
     """Return the correct form of a mistyped server, or an empty string for any other word."""
+    if parse(word):
+        return f"the server must be the last argument: dicom-send PATH... {word}"
     if scheme := _SCHEME.fullmatch(word):
         rest = scheme["rest"].rstrip("/")
         found = _HOST_PORT.fullmatch(rest)
         meant = f"{found['ae'] or 'AE'}@{found['host']}:{found['port']}" if found else rest
-        return f"write the server as {meant if parse(meant) else FORM}, without a scheme"
-    if parse(word):
-        return f"the server must be the last argument: dicom-send PATH... {word}"
+        is_safe = parse(meant) and ":" not in meant.partition("@")[0]
+        return f"write the server as {meant if is_safe else FORM}, without a scheme"
     if found := _HOST_PORT.fullmatch(word.removeprefix("@")):
         return f"the AE title is missing: AE@{found['host']}:{found['port']}"
     if found := _BARE_IPV6.fullmatch(word):
@@ -53,6 +54,8 @@ def hint(word: str) -> str:
 
 def destination_hint(host: str) -> str:
     """Return the correct form of a `--destination` that is more than a host, or nothing."""
+    if is_url(host):
+        return ""
     if parse(host):
         return f"write {host} as the last argument, without --destination"
     if _SCHEME.fullmatch(host):

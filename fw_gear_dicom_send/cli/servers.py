@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from ..errors import DicomSendError, ExitCode, UsageError
 from ..option_types import SWITCH, Group, Option
-from ..server_url import ServerURL
+from ..server_url import ServerURL, without_users
 from ..text import printable
 from . import options, server_words, settings
 from .console import write
@@ -86,7 +86,8 @@ def _lines(chosen: Mapping[str, settings.Settings]) -> Iterator[str]:
         )
         address = server_words.word_of(title, str(host), port)
         is_secure = tls is True or address.lower().startswith("https:")
-        rows.append((printable(name), printable(address), "TLS" if is_secure else ""))
+        shown = printable(without_users(address))
+        rows.append((printable(name), shown, "TLS" if is_secure else ""))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         yield "  ".join(map(str.ljust, row, widths)).rstrip()

@@ -19,6 +19,8 @@ from . import datasets
 from .datasets import Dataset
 from .messages import Response
 
+MAX_BODY = 1 << 19
+"""Maximum bytes of an answer: 5 KiB for each of 100 images. A list of items takes 60 times that."""
 MAX_TEXT = 200
 """Maximum characters of a server's text about an image."""
 ALREADY_EXISTS = 45070
@@ -94,18 +96,19 @@ class StoreAnswer:
     @classmethod
     def of(cls, response: Response, hide: Callable[[str], str] = str) -> "StoreAnswer":
         """Read the body of a response, whatever its status. `hide` replaces texts with secrets."""
-        found = datasets.read(response.body)
+        found = datasets.read(response.body[:MAX_BODY])
         named = [item for dataset in found or () for item in _items(dataset, hide)]
         return cls(response, tuple(named), found is not None, hide(_text_of(response)))
 
     def item_of(self, uid: str, *, is_alone: bool) -> Item | None:
         """Return what the answer says about an image, None if it does not name it.
 
-        In the answer for an image alone, an item without UID is about it. An image that is both
-        stored and failed has failed.
+        In the answer for an image alone, a failed item without UID is about it. An image that is
+        both stored and failed has failed.
         """
         own = [one for one in self.items if one.sop_instance_uid == uid]
-        own = own or [one for one in self.items if is_alone and not one.sop_instance_uid]
+        if is_alone and not own:
+            own = [one for one in self.items if not (one.sop_instance_uid or one.is_stored)]
         return min(own, key=lambda one: one.is_stored, default=None)
 
     @property

@@ -20,7 +20,7 @@ from .answers import Conflict, StoreAnswer, judge
 from .authorization import TokenError
 from .batches import Batches, Outcome
 from .errors import ClosedError, LostError
-from .request import ACCEPT, CONTENT_TYPE, StoreBody
+from .request import ACCEPT, CONTENT_TYPE, StoreBody, image_path
 from .service import Exchange, WebService
 
 log = logging.getLogger(__name__)
@@ -73,7 +73,9 @@ class StowAttempts:
         except ClosedError as exc:
             return Closed(exc.reason)
         except LostError as exc:
-            return Lost(exc.reason, exc.is_whole, clock.now() - begun_at)
+            # The server may have the image that was to be replaced.
+            may_be_stored = exc.is_whole and not self._replaces
+            return Lost(exc.reason, may_be_stored, clock.now() - begun_at)
         except (TokenError, AssociationError) as exc:
             return Lost(exc.reason, seconds=clock.now() - begun_at)
 
@@ -175,8 +177,9 @@ class StowAttempts:
         try:
             exchange, answer = self._first(instance, history, timeout, opened_after)
             item = answer.item_of(instance.sop_instance_uid, is_alone=True)
-            if self._replaces and not history.may_be_stored and item and item.conflict:
-                exchange, answer = self._replaced(item.conflict, instance, timeout, answer)
+            if self._replaces and item and item.conflict:
+                found = exchange, answer
+                exchange, answer = self._replaced(item.conflict, instance, timeout, found)
                 item = answer.item_of(instance.sop_instance_uid, is_alone=True)
                 if item and item.is_stored:
                     remarks = (Reason(Kind.OVERWRITTEN),)
@@ -197,7 +200,7 @@ class StowAttempts:
             instance,
             replace(transfer, seconds=seconds),
             is_first_try=not history.tries,
-            may_be_stored=history.may_be_stored,
+            may_be_stored=history.may_be_stored or exchange.was_carried_out,
         )
         return _with_remarks(judged, remarks)
 
@@ -245,21 +248,19 @@ class StowAttempts:
         return exchange, StoreAnswer.of(exchange.response, self._service.hide)
 
     def _replaced(
-        self, conflict: Conflict, instance: SOPInstance, timeout: float, answer: StoreAnswer
+        self, conflict: Conflict, instance: SOPInstance, timeout: float, found: Outcome
     ) -> Outcome:
-        """Replace an existing image; return the answer, which is `answer` if that is impossible."""
+        """Replace an existing image; return the outcome, which is `found` if that is impossible."""
         if conflict is Conflict.PUT:
             return self._asked("PUT", instance, timeout)
-        uids = (
-            instance.study_instance_uid,
-            instance.series_instance_uid,
-            instance.sop_instance_uid,
+        path = image_path(
+            instance.study_instance_uid, instance.series_instance_uid, instance.sop_instance_uid
         )
-        deleted = self._service.send(
-            "DELETE", "/studies/{}/series/{}/instances/{}".format(*uids), timeout=timeout
-        )
+        if not path:
+            return found
+        deleted = self._service.send("DELETE", path, timeout=timeout)
         if not deleted.response.is_success:
-            return Exchange(answer.response, deleted.connection), answer
+            return found
         return self._asked("POST", instance, timeout)
 
 

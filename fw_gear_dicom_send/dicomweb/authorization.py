@@ -3,6 +3,7 @@
 import json
 import logging
 import time
+from collections import deque
 from contextlib import closing
 from dataclasses import dataclass, replace
 from threading import Lock
@@ -10,12 +11,18 @@ from urllib.parse import urlencode
 
 from ..delivery.sender import RequestError
 from ..network.identity import without_identity
-from ..network.tls import make_context
 from ..network.transport import Transport
-from ..network.types import IdentityType, TLSConfig, UserIdentity
+from ..network.types import IdentityType, UserIdentity
 from ..reasons import Kind, Reason
 from ..retry import is_temporary_status
-from .credentials import LIFETIME, NO_CREDENTIALS, Credentials, FixedHeaders, TokenSource
+from .credentials import (
+    LIFETIME,
+    NO_CREDENTIALS,
+    Credentials,
+    FixedHeaders,
+    TokenSource,
+    header_value,
+)
 from .messages import Headers, Request, TextBody
 from .route import Route
 
@@ -28,7 +35,6 @@ _HEADERS = (
     ("Content-Type", "application/x-www-form-urlencoded"),
     ("Connection", "close"),
 )
-_TLS = TLSConfig(None, None, "BCP 195", require_peer_cert=True, check_hostname=True)
 
 
 class TokenError(RequestError):
@@ -52,7 +58,7 @@ class _Token:
 class Authorization:
     """Header fields for all requests of a run. Any thread may use it.
 
-    The mutable state is the latest token, which changes under the lock.
+    The mutable state is the latest tokens, which change under the lock.
     """
 
     def __init__(self, credentials: Credentials, transport: Transport) -> None:
@@ -60,6 +66,8 @@ class Authorization:
         self._credentials = credentials
         self._transport = replace(transport, throttle=None)
         self._token: _Token | None = None
+        # An answer may quote a token that another thread has replaced meanwhile.
+        self._latest = deque[str](maxlen=4)
         self._lock = Lock()
 
     @property
@@ -91,9 +99,10 @@ class Authorization:
 
     def hide(self, text: str) -> str:
         """Return a text of a server, or that it is withheld because it may quote a secret."""
-        token = self._token.value if self._token else ""
-        for secret in filter(None, (*self._credentials.secrets, token)):
-            text = without_identity(text, UserIdentity(IdentityType.JWT, secret.encode()))
+        if not text:
+            return text
+        for secret in (*self._credentials.secrets, *self._latest):
+            text = without_identity(text, UserIdentity(IdentityType.USERNAME, secret.encode()))
         return text
 
     def _renewed(self, source: TokenSource, number: int) -> _Token:
@@ -101,14 +110,13 @@ class Authorization:
         with self._lock:
             if self._token is None or self._token.number <= number:
                 self._token = self._requested(source, number + 1)
+                self._latest.append(self._token.value)
             return self._token
 
     def _requested(self, source: TokenSource, number: int) -> _Token:
         """Send the form, and return the token. A redirect is not followed: the form is secret."""
         begun = time.monotonic()
-        own = self._transport.tls_context or make_context(_TLS)
-        context = own if source.url.is_secure else None
-        route = Route.to(source.url, replace(self._transport, tls_context=context))
+        route = Route.to(source.url, self._transport)
         headers = (*route.headers, *_HEADERS)
         body = TextBody(urlencode(source.form()).encode())
         request = Request("POST", route.target(source.target), headers, body)
@@ -122,9 +130,8 @@ class Authorization:
             raise _refused(response.words, is_final=not is_temporary_status(response.status))
         try:
             found = json.loads(response.body)
-            value, seconds = str(found["access_token"]), float(found.get("expires_in", LIFETIME))
-            if not (value.isascii() and value.isprintable()):
-                raise ValueError
+            value = header_value(found["access_token"])
+            seconds = float(found.get("expires_in", LIFETIME))
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             raise _refused("the answer has no token", is_final=True) from None
         log.debug("Got token %d, which is valid for %.0f s", number, seconds)

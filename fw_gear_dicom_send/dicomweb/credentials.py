@@ -67,7 +67,7 @@ def read(path: Path, *, is_open: bool = False) -> Credentials:
     """
     found: Credentials = read_secret(path, "authorization", ALLOWED, parsed)
     if isinstance(found, TokenSource) and not (is_open or found.url.is_secure):
-        raise ConfigError("authorization", path.name, "a token_url with https")
+        raise ConfigError("authorization", path.name, "a token_url https://host/path")
     return found
 
 
@@ -81,10 +81,10 @@ def parsed(found: Mapping[str, Any]) -> Credentials:
             value = f"Basic {b64encode(pair.encode()).decode()}"
             return FixedHeaders((("Authorization", value),), (pair, _text(password)))
         case {"token": token, **rest} if not rest:
-            value = _value(token)
+            value = header_value(token)
             return FixedHeaders((("Authorization", f"Bearer {value}"),), (value,))
         case {"headers": dict(headers), **rest} if headers and not rest:
-            fields = tuple((_name(name), _value(value)) for name, value in headers.items())
+            fields = tuple((_name(name), header_value(value)) for name, value in headers.items())
             return FixedHeaders(fields, tuple(value for _, value in fields))
     if found.keys() - {"scope"} != _CLIENT:
         raise ValueError
@@ -145,8 +145,8 @@ def _text(given: object) -> str:
     return given.strip()
 
 
-def _value(given: object) -> str:
-    """Return the value of a header field (RFC 9110 5.5)."""
+def header_value(given: object) -> str:
+    """Return the value of a header field (RFC 9110 5.5). Raises ValueError if it is none."""
     text = _text(given)
     if not (text.isascii() and text.isprintable()):
         raise ValueError

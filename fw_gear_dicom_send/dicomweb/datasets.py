@@ -15,6 +15,7 @@ from xml.etree.ElementTree import Element
 MAX_BRACKETS = 200_000
 """Maximum number of values in brackets: each costs memory. An answer for 200 images has 8,000."""
 MAX_TITLE = 200
+MAX_NUMBER = 0xFFFF
 _TITLE = re.compile(r"<title[^>]{0,200}>([^<]{0,2000})", re.IGNORECASE)
 _TAG = re.compile(r"[0-9A-Fa-f]{8}")
 
@@ -55,12 +56,11 @@ def items(dataset: Dataset, tag: str) -> list[Dataset]:
 
 
 def number(dataset: Dataset, tag: str) -> int | None:
-    """Return the first number of an element, None if it has none."""
+    """Return the first 16-bit number of an element, also one in a text, None if it has none."""
     for value in dataset.get(tag, ()):
-        if isinstance(value, int):
-            return value
-        if isinstance(value, str) and value.strip().isascii() and value.strip().isdigit():
-            return int(value.strip()[:9])
+        text = str(value).strip() if isinstance(value, int | str) else ""
+        if text.isascii() and text.isdigit() and (found := int(text[:9])) <= MAX_NUMBER:
+            return found
     return None
 
 

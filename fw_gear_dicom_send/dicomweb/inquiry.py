@@ -18,6 +18,8 @@ PAGE = 200
 """Images of an answer to a query: Azure allows no more."""
 MAX_ANSWERS = 100_000
 """Maximum number of images in a series, more than any real series has."""
+MAX_DURATION = 10
+"""Maximum duration of a list, in timeouts of one page: a page may have one image only."""
 _UID = re.compile(r"[0-9.]{1,64}")
 _SOP_INSTANCE_UID = "00080018"
 
@@ -78,14 +80,15 @@ class QueryInquirer(_WebInquirer):
     def _listed(self, study: str, series: str) -> Iterator[str]:
         """Yield the UIDs of a series, page by page, until a page brings nothing new."""
         known: set[str] = set()
-        while len(known) < MAX_ANSWERS:
+        end = self._service.clock.now() + MAX_DURATION * self._timeout
+        while len(known) < MAX_ANSWERS and self._service.clock.now() < end:
             page = self._page(study, series, f"limit={PAGE}&offset={len(known)}")
             new = page - known
             yield from new
             known |= new
             if not new:
                 return
-        raise _failed(f"the series has more than {MAX_ANSWERS} images")
+        raise _failed("the list of a series does not end")
 
     def _page(self, study: str, series: str, query: str) -> set[str]:
         """Return the UIDs in one answer. Raises RequestError."""
@@ -107,6 +110,11 @@ class QueryInquirer(_WebInquirer):
 
 class ContentInquirer(_WebInquirer):
     """Inquirer by WADO-RS (PS3.18 10.4): it reads each image, and compares its dataset."""
+
+    def __init__(self, service: WebService) -> None:
+        """Use the connections of `service`, and wait for an image as for the answer to it."""
+        super().__init__(service)
+        self._timeout = service.transport.timeouts.response
 
     def _groups(self, images: Sequence[ImageReference]) -> Iterable[Sequence[ImageReference]]:
         return ([image] for image in images)

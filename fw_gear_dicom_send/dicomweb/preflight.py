@@ -6,7 +6,7 @@ Nothing is stored: the first request is a query, and the second a store request 
 import logging
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import monotonic
 from urllib.parse import urljoin
 
@@ -17,7 +17,8 @@ from ..network.tls import log_session
 from ..network.types import TLSSession
 from ..reasons import Kind, Reason
 from ..retry import Retry, RetryPolicy
-from ..server_url import ServerURL
+from ..server_url import ServerURL, without_secrets
+from ..text import printable
 from .answers import BUSY, NO_SERVICE
 from .authorization import TokenError
 from .errors import ClosedError
@@ -64,7 +65,7 @@ def check(service: WebService, policy: RetryPolicy) -> WebServer:
         store, seconds = _ask(service, retry, _STUDIES, EMPTY_BODY)
     _judge(service, query, store)
     service.can_query = query.is_success
-    product = service.hide(query.headers.get("server", ""))[:100]
+    product = printable(service.hide(query.headers.get("server", ""))[:100])
     return WebServer(product, session, query, store, seconds)
 
 
@@ -90,14 +91,18 @@ def _query(service: WebService, retry: Retry) -> Response:
 
 def _redirected(service: WebService, response: Response) -> str:
     """Return the path of the server after a redirect on the same server."""
-    location = response.headers.get("location", "")
-    found = ServerURL.of(urljoin(f"{service.url}{_STUDIES}", location.split("?", 1)[0]))
+    location = response.headers.get("location", "").split("?", 1)[0]
+    base = replace(service.url, path=service.path)
+    try:
+        found = ServerURL.of(urljoin(f"{base}{_STUDIES}", location))
+    except ValueError:
+        found = None
+    where = service.hide(str(found)) if found else "an invalid URL"
     if not found or found.origin != service.url.origin:
-        where = str(found) if found else "an invalid URL"
         advice = "set destination to the URL of the server itself, as no credential goes elsewhere"
         raise _error(service, f"the server redirects to {where}", advice)
     if not found.path.endswith(_STUDIES):
-        raise _error(service, f"the server redirects to {found}", _WRONG_BASE)
+        raise _error(service, f"the server redirects to {where}", _WRONG_BASE)
     return found.path.removesuffix(_STUDIES)
 
 
@@ -142,7 +147,7 @@ def _judge(service: WebService, query: Response, store: Response) -> None:
         advice = f"{_WRONG_BASE}, with STOW-RS enabled"
         raise _error(service, f"the server does not store by STOW-RS ({store.words})", advice)
     if store.is_redirect:
-        where = service.hide(store.headers.get("location", ""))[:200]
+        where = service.hide(without_secrets(store.headers.get("location", "")))[:200]
         raise _error(service, f"the server redirects store requests to {where}", _WRONG_BASE)
     if store.status == query.status == 400 and store.title and not service.url.is_secure:
         # So nginx and Apache answer at a port with TLS.

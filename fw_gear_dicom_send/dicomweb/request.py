@@ -4,6 +4,7 @@ PS3.18 10.5 and 8.7.3, RFC 2387, PS3.10 7.1. Orthanc answers 200 and stores noth
 header has a parameter, or if the length or the final boundary is wrong.
 """
 
+import re
 import secrets
 import string
 from collections.abc import Iterator, Sequence
@@ -24,6 +25,7 @@ _END_OF_PART = b"\r\n"
 _PREAMBLE = bytes(128) + b"DICM"
 IMPLEMENTATION_UID = "2.25.208114732446612383087181351115883378914"
 """It never changes, and no version follows it: Google compares whole files."""
+_PATH_UID = re.compile(r"[0-9]+(\.[0-9]+)*")
 _UI, _UL = Struct("<HH2sH"), Struct("<HH2sHL")
 _VERSION = b"\x02\x00\x01\x00OB\x00\x00\x02\x00\x00\x00\x00\x01"
 
@@ -79,3 +81,10 @@ def _uid(element: int, uid: str) -> bytes:
     value = uid.encode("ascii")
     value += bytes(len(value) % 2)
     return _UI.pack(0x0002, element, b"UI", len(value)) + value
+
+
+def image_path(study: str, series: str, instance: str) -> str | None:
+    """Return the path of an image (PS3.18 10.1), None if a UID would change what it names."""
+    uids = study, series, instance
+    is_valid = all(map(_PATH_UID.fullmatch, uids))
+    return "/studies/{}/series/{}/instances/{}".format(*uids) if is_valid else None

@@ -5,7 +5,7 @@ The variables are `https_proxy`, `http_proxy`, `all_proxy` and `no_proxy`.
 
 import os
 from base64 import b64encode
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Self
 from urllib.parse import unquote, urlsplit
 
@@ -46,8 +46,12 @@ class Route:
 
     @classmethod
     def to(cls, url: ServerURL, transport: Transport) -> Self:
-        """Return the route in this environment. Raises ConfigError for an unusable proxy."""
-        return cls(url, transport, _proxy_for(url))
+        """Return the route in this environment, with TLS if the URL has https.
+
+        Raises ConfigError for an unusable proxy.
+        """
+        own = transport if url.is_secure else replace(transport, tls_context=None)
+        return cls(url, own, _proxy_for(url))
 
     def connection(self, clock: MonotonicClock = CLOCK) -> HTTPConnection:
         """Return a connection that is not open yet."""
@@ -57,7 +61,12 @@ class Route:
     @property
     def headers(self) -> Headers:
         """Header fields of each request."""
-        own = (("Host", self.url.netloc), ("User-Agent", f"dicom-send/{__version__}"))
+        own = (
+            ("Host", self.url.netloc),
+            ("User-Agent", f"dicom-send/{__version__}"),
+            # Without it, a server may compress its answers (RFC 9110 12.5.3).
+            ("Accept-Encoding", "identity"),
+        )
         return (*own, *self.proxy.headers) if self._forwards and self.proxy else own
 
     def target(self, path: str) -> str:
@@ -101,11 +110,17 @@ def _proxy_for(server: ServerURL) -> Proxy | None:
     found = known.get(server.scheme) or known.get("all")
     if not found or proxy_bypass(server.netloc):
         return None
-    proxy = urlsplit(found if "://" in found else f"http://{found}")
-    if proxy.scheme != "http" or not proxy.hostname:
-        raise ConfigError(f"{server.scheme}_proxy", proxy.scheme, "a proxy with http://")
+    found = found if "://" in found else f"http://{found}"
+    try:
+        proxy = urlsplit(found)
+        is_valid = proxy.scheme == "http" and proxy.hostname and proxy.port != 0
+    except ValueError:
+        is_valid = False
+    if not is_valid:
+        scheme = found.partition("://")[0]
+        raise ConfigError(f"{server.scheme}_proxy", scheme, "a proxy http://host:port")
     headers: Headers = ()
     if proxy.username is not None:
         pair = f"{unquote(proxy.username)}:{unquote(proxy.password or '')}"
         headers = (("Proxy-Authorization", f"Basic {b64encode(pair.encode()).decode()}"),)
-    return Proxy(proxy.hostname, proxy.port or 80, headers)
+    return Proxy(proxy.hostname or "", proxy.port or 80, headers)

@@ -21,10 +21,14 @@ _REFUSED = (401, 403)
 
 @dataclass(frozen=True)
 class Exchange:
-    """A request with its response, and the number of the connection that had it."""
+    """A request with its response, and the number of the connection that had it.
+
+    `was_carried_out` means that the server may have carried the request out before, too.
+    """
 
     response: Response
     connection: int
+    was_carried_out: bool = False
 
 
 class WebService:
@@ -87,7 +91,7 @@ class WebService:
         replaced at once. If the server refuses the credentials, a new token is tried once. Raises
         ClosedError, LostError, TLSError, TokenError, or OSError if the body cannot be read.
         """
-        was_refreshed = False
+        was_refreshed = was_carried_out = False
         try:
             while True:
                 credentials, number = self._authorization.headers()
@@ -100,12 +104,13 @@ class WebService:
                 except LostError as exc:
                     if not exc.was_idle:
                         raise
+                    was_carried_out = was_carried_out or exc.is_whole
                     opened_after = self.clock.now()
                     continue
                 if response.status == _EXPECTATION_FAILED and self._takes_expect:
                     self._takes_expect = False
                 elif response.status not in _REFUSED or was_refreshed:
-                    return Exchange(response, connection.number)
+                    return Exchange(response, connection.number, was_carried_out)
                 else:
                     was_refreshed = True
                     if not self._authorization.refresh(number):

@@ -147,6 +147,8 @@ def test_a_failed_image_has_its_reason(  # noqa: PLR0917
         (200, b"Thank you", {}, Kind.NOT_NAMED, "HTTP 200", True),
         (204, b"", {}, Kind.NOT_NAMED, "HTTP 204", True),
         (200, answer(stored=(item("1.2.3"),)), {}, Kind.NOT_NAMED, "HTTP 200", True),
+        (200, answer(stored=(item(""),)), {}, Kind.NOT_NAMED, "HTTP 200", True),
+        (200, answer(*[{}] * 200_000, stored=(item(),)), {}, Kind.NOT_NAMED, "HTTP 200", True),
         (400, ORTHANC_IGNORED, {}, Kind.NOT_NAMED, "HTTP 400", True),
         (409, b"", {"warning": '299 <DCM4CHEE>: "Missing Patient ID"'}, Kind.REFUSED,
          "Missing Patient ID", False),
@@ -165,6 +167,7 @@ def test_a_failed_image_has_its_reason(  # noqa: PLR0917
         (503, b"", {}, Kind.OUT_OF_RESOURCES, "HTTP 503", True),
         (504, b"", {}, Kind.OUT_OF_RESOURCES, "HTTP 504", True),
     ],
+    ids=lambda value: str(value)[:40],
 )  # fmt: skip
 def test_an_answer_without_the_image_is_no_success(  # noqa: PLR0917
     status: int, body: bytes, headers: dict[str, str], kind: Kind, text: str, is_temporary: bool

@@ -10,7 +10,6 @@ import pytest
 
 from fw_gear_dicom_send.delivery.results import Sent, StoreResult, Suspect
 from fw_gear_dicom_send.dicom.types import SOPInstance
-from fw_gear_dicom_send.dicomweb.credentials import parsed
 from fw_gear_dicom_send.dicomweb.errors import ClosedError
 from fw_gear_dicom_send.dicomweb.exchange import HTTPConnection
 from fw_gear_dicom_send.dicomweb.pool import ConnectionPool
@@ -70,21 +69,6 @@ def test_plain_http_to_a_port_with_tls_is_named(tmp_path: Path) -> None:
             sender.check()
 
 
-def test_a_token_is_requested_by_tls_for_a_server_without_it(tmp_path: Path) -> None:
-    """The secret of a client goes to an https URL only after the check of the certificate."""
-    with (
-        WebServer(serve, tls=server_context(issue(tmp_path / "tokens"))) as tokens,
-        WebServer(serve) as server,
-    ):
-        client = {"client_id": "me", "client_secret": "hidden-word"}
-        known = parsed({"token_url": f"{tokens.url}/token", **client})
-        with (
-            web_sender(server.url, credentials=known) as sender,
-            pytest.raises(ServerError, match="not trusted"),
-        ):
-            sender.check()
-
-
 def tunnel(peer: WebPeer) -> None:
     """Make a tunnel, if the request has the password, and forward all bytes."""
     head = peer.read_head()
@@ -126,9 +110,19 @@ def test_a_proxy_makes_a_tunnel_for_tls(tmp_path: Path, monkeypatch: pytest.Monk
             sender.check()
 
 
-def test_another_kind_of_proxy_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A SOCKS proxy is a configuration error, which does not repeat its password."""
-    monkeypatch.setenv("http_proxy", "socks5://me:hidden@127.0.0.1:9")
+@pytest.mark.parametrize(
+    "proxy",
+    [
+        "socks5://me:hidden@127.0.0.1:9",
+        "http://me:hidden/word@127.0.0.1:9",
+        "http://me:hidden@[::1",
+        "me:hidden@127.0.0.1:99999",
+        "http://me:hidden@",
+    ],
+)
+def test_another_kind_of_proxy_is_refused(monkeypatch: pytest.MonkeyPatch, proxy: str) -> None:
+    """A SOCKS proxy or an invalid URL is a configuration error without its password."""
+    monkeypatch.setenv("http_proxy", proxy)
     with pytest.raises(ConfigError) as error:
         send_once("http://host.example/", IMAGE)
     assert "hidden" not in str(error.value)

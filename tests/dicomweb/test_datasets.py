@@ -83,6 +83,20 @@ def test_a_malformed_element_has_no_values(element: object) -> None:
 
 
 @pytest.mark.parametrize(
+    ("value", "number"),
+    [(272, 272), (" 272 ", 272), (0, 0), (0xFFFF, 0xFFFF), (0x10000, None), (-5, None),
+     (True, None), (272.5, None), ("A700", None), ("9" * 5000, None), (10**300, None),
+     ("\u00b2", None)],
+    ids=lambda value: str(value)[:9],
+)  # fmt: skip
+def test_a_number_has_16_bits(value: object, number: int | None) -> None:
+    """A value that cannot be a status is none."""
+    found = datasets.read(json.dumps({"00081197": {"Value": [value]}}).encode())
+    assert found
+    assert datasets.number(found[0], "00081197") == number
+
+
+@pytest.mark.parametrize(
     ("body", "title"),
     [
         (b"<html>\r\n<head><title>413 Request Entity Too Large</title></head>",

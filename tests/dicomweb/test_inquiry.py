@@ -2,6 +2,8 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
+from threading import Event
 from urllib.parse import parse_qs, urlsplit
 from zlib import crc32
 
@@ -14,7 +16,7 @@ from fw_gear_dicom_send.dicomweb.messages import Response
 from fw_gear_dicom_send.dicomweb.request import StoreBody
 from fw_gear_dicom_send.reasons import Kind
 from tests.support.instances import made_instance
-from tests.support.web_sending import web_sender
+from tests.support.web_sending import TIMEOUTS, web_sender
 from tests.support.web_server import WebPeer, WebRequest, WebServer
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
@@ -64,6 +66,25 @@ def test_a_list_is_read_page_by_page(limits: dict[str, bool]) -> None:
     assert found.verified == set(HAS)
     assert found.absent == set(UIDS) - set(HAS)
     assert found.unknown == {}
+
+
+def test_a_list_without_end_is_given_up() -> None:
+    """A server with ever new images, each in a page of its own, does not hold the run."""
+
+    def script(peer: WebPeer) -> None:
+        while True:
+            peer.read()
+            peer.reply(200, listing([f"1.2.4.{len(peer.server.requests)}"]))
+
+    timeouts = replace(TIMEOUTS, find=0.1)
+    with WebServer(script) as server, web_sender(server.url, timeouts=timeouts) as sender:
+        found = sender.inquirer("find").verify(IMAGES[:2])
+    assert {reason.kind for reason in found.unknown.values()} <= {
+        Kind.QUERY_FAILED,
+        Kind.NO_ANSWER,
+    }
+    assert len(found.unknown) == 2
+    assert len(server.requests) < 50_000
 
 
 def test_an_image_needs_one_request_and_a_series_all_its_pages() -> None:
@@ -167,6 +188,21 @@ def test_a_server_that_refuses_the_syntax_returns_the_stored_file(status: int) -
 
     image = ImageReference(CT, "1.2", "1.3", "1.4", "1.2.840.10008.1.2.5", crc32(DATASET))
     with WebServer(script) as server, web_sender(server.url) as sender:
+        assert sender.inquirer("content").verify([image]).verified == {"1.2"}
+
+
+def test_a_large_image_is_read_for_as_long_as_an_answer_to_it() -> None:
+    """A retrieval may take the time of a response, as images are larger than lists."""
+
+    def script(peer: WebPeer) -> None:
+        peer.read()
+        peer.send(b"HTTP/1.1 200 OK\r\nContent-Type: multipart/related; boundary=abc\r\n\r\n")
+        Event().wait(0.5)
+        peer.send(b"--abc\r\n\r\n" + FILE + b"\r\n--abc--")
+
+    image = ImageReference(CT, "1.2", "1.3", "1.4", "1.2.840.10008.1.2.5", crc32(DATASET))
+    timeouts = replace(TIMEOUTS, find=0.2)
+    with WebServer(script) as server, web_sender(server.url, timeouts=timeouts) as sender:
         assert sender.inquirer("content").verify([image]).verified == {"1.2"}
 
 

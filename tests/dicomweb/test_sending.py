@@ -26,6 +26,7 @@ SHORT = Timeouts(response=0.5, find=0.5, tick=0.05, proceed=0.3, write=2, connec
 
 
 UNHURRIED = replace(TIMEOUTS, proceed=0.3)
+HEADERS = ("host", "accept", "accept-encoding", "content-type")
 
 
 def kinds(results: list[StoreResult | Suspect]) -> list[object]:
@@ -44,8 +45,9 @@ def test_images_share_a_connection() -> None:
     assert server.stored == [image.sop_instance_uid for image in images]
     first = server.requests[0]
     assert (first.method, first.target) == ("POST", "/dicom-web/studies")
-    headers = {name: first.headers[name] for name in ("host", "accept", "content-type")}
+    headers = {name: first.headers[name] for name in HEADERS}
     assert headers == {
+        "accept-encoding": "identity",
         "host": f"127.0.0.1:{server.port}",
         "accept": "application/dicom+json",
         "content-type": CONTENT_TYPE,
