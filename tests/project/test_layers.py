@@ -29,7 +29,6 @@ LAYERS = (
 """Each package imports only from itself and from earlier layers."""
 LIBRARIES = {
     "pynetdicom": {"network"},
-    "h11": {"dicomweb"},
     "fw_core_client": {"flywheel"},
     "requests": {"flywheel"},
     "gdcm": {"dicom/transcode"},
