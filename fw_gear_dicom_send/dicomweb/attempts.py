@@ -165,8 +165,9 @@ class StowAttempts:
         self, instance: SOPInstance, context: Context, history: History, opened_after: float
     ) -> Try | None:
         """Send an image; return None if the server does not accept its transfer syntax."""
-        transfer = Transfer(transfer_syntax_uid=context.transfer_syntax, size=instance.dataset.size)
+        syntax, size = context.transfer_syntax, instance.dataset.size
         if self._is_dry:
+            transfer = Transfer(transfer_syntax_uid=syntax, size=size)
             return Judged(Planned(transfer, instance.remarks))
         service, begun = self._service, perf_counter()
         timeout = self._response_timeout * (2 if history.is_slow else 1)
@@ -195,7 +196,7 @@ class StowAttempts:
         judged = judge(
             answer,
             instance,
-            replace(transfer, seconds=seconds),
+            Transfer(seconds=seconds, transfer_syntax_uid=syntax, size=size),
             is_first_try=not history.tries,
             may_be_stored=history.may_be_stored,
         )

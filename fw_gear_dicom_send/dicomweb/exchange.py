@@ -84,10 +84,9 @@ class HTTPConnection:
         if not self._is_open or self._is_aborted:
             return False
         try:
-            data = self._connection.read() if self._connection.wait(0) else None
+            return not self._connection.wait(0) or self._connection.receive() is None
         except (OSError, ValueError):
             return False
-        return data is None
 
     def exchange(self, request: Request, timeout: float, *, expects: bool = True) -> Response:
         """Send a request and return its response, of any status.
@@ -120,7 +119,7 @@ class HTTPConnection:
     def _begin(self, request: Request) -> None:
         """Start without a response."""
         self._reader = ResponseReader(request)
-        self._has_received = False
+        self._has_begun = self._has_received = False
         self._is_ended = self._is_reset = self._is_written = self._is_invalid = False
         self._failure: SSLError | None = None
 
@@ -182,8 +181,10 @@ class HTTPConnection:
         """Write buffers; return whether all are written, and the server has not answered."""
         if throttle := self._transport.throttle:
             throttle.wait(sum(map(len, buffers)), lambda: self._is_over)
-        if not self._is_writable():
+        # A connection was tested before it was lent.
+        if self._has_begun and not self._is_writable():
             return False
+        self._has_begun = True
         try:
             rest = self._connection.write(buffers)
             return not rest or write_rest(self._connection, rest, self._is_writable)
@@ -204,9 +205,12 @@ class HTTPConnection:
             return
         try:
             reads = _MAX_READS if self._connection.wait(seconds) else 0
-            while reads and (data := self._connection.read()) is not None:
+            while reads and (data := self._connection.receive()) is not None:
                 self._take(data)
-                reads = 0 if self._is_ended or self._reader.is_done else reads - 1
+                if self._is_ended or self._reader.is_done:
+                    return
+                self._connection.acknowledge()
+                reads -= 1
         except (OSError, ValueError) as exc:
             self._failure = exc if isinstance(exc, SSLError) else None
             self._is_reset = isinstance(exc, ConnectionResetError)
