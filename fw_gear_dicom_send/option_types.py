@@ -20,6 +20,7 @@ _DAY = 86400
 _MIN_RATE, _MAX_RATE = 0.1, 10_000
 _MAX_HOST_NAME = 253
 _MAX_FLYWHEEL_TAG = 32
+_NUMBERS_OR_AUTO = {"auto": None, **{str(number): number for number in range(1, 101)}}
 _BOOLEANS = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
 
 
@@ -307,6 +308,14 @@ PRIVATE_GROUP = OptionType(
     {"type": "string"},
     show=lambda value: f"0x{value:04X}",
     metavar="GGGG",
+)
+NUMBER_OR_AUTO = OptionType(
+    "auto, or a whole number from 1 to 100",
+    lambda given: str(given) in _NUMBERS_OR_AUTO,
+    lambda given: _NUMBERS_OR_AUTO[str(given)],
+    {"type": "string"},
+    show=lambda value: str(value or "auto"),
+    metavar="N",
 )
 RATE = OptionType(
     f"0 for no limit, or {_MIN_RATE:g} to {_MAX_RATE} MB/s",

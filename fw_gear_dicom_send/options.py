@@ -11,6 +11,7 @@ from .option_types import (
     FLYWHEEL_TAG,
     HOST,
     MAX_PORT,
+    NUMBER_OR_AUTO,
     PRIVATE_GROUP,
     RATE,
     Group,
@@ -210,12 +211,13 @@ class Options:
         brief="Parallel associations, 1 to 16 (default: 4)",
         short="-j",
     )
-    images_per_request: int = _sending(
-        whole(1, 100),
-        1,
-        "Maximum number of images of a study in a request to a DICOMweb server (1-100), for "
-        "distant servers. Up to 64 threads send. Images over 1 MiB are sent alone. With more than "
-        "1, images of a file are not sent in order.",
+    images_per_request: int | None = _sending(
+        NUMBER_OR_AUTO,
+        "auto",
+        "Maximum number of images of a study in a request to a DICOMweb server: auto, or 1 to 100. "
+        "auto: 1, or 20 if the server takes long to answer. Images over 1 MiB are sent alone. With "
+        "more than 1, images of a file are not sent in order.",
+        more="See [Distant servers](dicomweb.md#distant-servers).",
     )
     max_images_per_association: int = _sending(
         whole(0, 1_000_000, zero="no limit"),

@@ -117,7 +117,6 @@ def web_sender(
         has_checksums=config.verify == "content",
         on_conflict=config.on_conflict,
         max_images=config.images_per_request,
-        threads=config.sending_threads,
     )
 
 

@@ -47,15 +47,14 @@ class StowAttempts:
         is_dry: bool,
         has_checksums: bool,
         on_conflict: OnConflict,
-        max_images: int,
     ) -> None:
-        """Send by `service`; `response_timeout` is in seconds. A request has up to `max_images`.
+        """Send by `service`; `response_timeout` is in seconds.
 
         With `has_checksums`, the results of converted images have their CRC-32.
         """
         self._has_checksums = has_checksums
         store = partial(self._stored, "POST", response_timeout)
-        self._batches = Batches(store, max_images)
+        self.batches = Batches(store)
         self._replaces = on_conflict is OnConflict.REPLACE
         self._service = service
         self._convert = convert
@@ -210,10 +209,10 @@ class StowAttempts:
         An image gets a request of its own if the server says nothing about it in a shared one, or
         if another image of that request cannot be read.
         """
-        is_shared = not history.tries and opened_after == -inf and self._batches.takes(instance)
+        is_shared = not history.tries and opened_after == -inf and self.batches.takes(instance)
         if is_shared:
             try:
-                (exchange, answer), is_alone = self._batches.send(instance)
+                (exchange, answer), is_alone = self.batches.send(instance)
             except OSError:
                 return self._asked("POST", instance, timeout)
             item = answer.item_of(instance.sop_instance_uid, is_alone=is_alone)

@@ -25,6 +25,9 @@ from .service import WebService
 
 log = logging.getLogger(__name__)
 
+MIN_DISTANCE = 0.005
+"""Minimum seconds for a request without an image to a distant server."""
+_MAX_MEASUREMENTS = 3
 _MAX_REDIRECTS = 5
 _STUDIES = "/studies"
 _BUSY = (408, 429, 502, 503, 504)
@@ -58,9 +61,7 @@ def check(service: WebService, policy: RetryPolicy) -> WebServer:
     retry = Retry(policy)
     while True:
         session, query = _first_request(service)
-        begun = monotonic()
-        store = _ask(service, "POST", _STUDIES, (("Content-Type", CONTENT_TYPE),), EMPTY_BODY)
-        seconds = monotonic() - begun
+        store, seconds = _store_nothing(service)
         busy = next((one for one in (query, store) if one.status in _BUSY), None)
         if not busy:
             break
@@ -73,6 +74,27 @@ def check(service: WebService, policy: RetryPolicy) -> WebServer:
     service.can_query = query.is_success
     product = service.hide(query.headers.get("server", ""))[:100]
     return WebServer(product, session, query, query.is_success, store, seconds)
+
+
+def is_distant(service: WebService, server: WebServer) -> bool:
+    """Return whether requests take so long that several images should share one.
+
+    The shortest of several requests counts, with all that is between: network, proxies, gateways.
+    Raises ServerError.
+    """
+    seconds = server.store_seconds
+    for _ in range(_MAX_MEASUREMENTS - 1):
+        if seconds < MIN_DISTANCE:
+            break
+        seconds = min(seconds, _store_nothing(service)[1])
+    return seconds >= MIN_DISTANCE
+
+
+def _store_nothing(service: WebService) -> tuple[Response, float]:
+    """Send a store request without an image; return the answer, and its seconds."""
+    begun = monotonic()
+    store = _ask(service, "POST", _STUDIES, (("Content-Type", CONTENT_TYPE),), EMPTY_BODY)
+    return store, monotonic() - begun
 
 
 def _first_request(service: WebService) -> tuple[TLSSession | None, Response]:

@@ -1,5 +1,6 @@
 """Sender for a DICOMweb server (PS3.18 10.5)."""
 
+import logging
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
@@ -7,7 +8,7 @@ from math import inf
 
 from ..delivery.deliver import Delivery
 from ..delivery.results import RUN_ENDED, StoreResult, Suspect
-from ..delivery.sender import Finder, Inquirer, SenderFacts, ServerName
+from ..delivery.sender import Finder, Inquirer, SenderFacts, ServerName, sending_threads
 from ..dicom.types import SOPInstance
 from ..network.transport import Transport
 from ..options import ConversionMode, OnConflict
@@ -17,11 +18,14 @@ from ..server_url import ServerURL
 from . import preflight
 from .attempts import Convert, StowAttempts
 from .authorization import Authorization
+from .batches import AUTO_IMAGES
 from .credentials import NO_CREDENTIALS, Credentials
 from .inquiry import ContentInquirer, QueryInquirer
 from .names import server_name
 from .preflight import WebServer
 from .service import WebService
+
+log = logging.getLogger(__name__)
 
 
 class WebSender:
@@ -41,8 +45,7 @@ class WebSender:
         conversion: ConversionMode = ConversionMode.WHEN_NEEDED,
         has_checksums: bool = False,
         on_conflict: OnConflict = OnConflict.REPORT,
-        max_images: int = 1,
-        threads: int = 0,
+        max_images: int | None = 1,
     ) -> None:
         """Prepare to send to the server at `url`.
 
@@ -58,8 +61,7 @@ class WebSender:
             conversion: When to change transfer syntaxes.
             has_checksums: Whether results have checksums of converted datasets, for `content`.
             on_conflict: Whether to replace an image that is in the way.
-            max_images: Maximum number of images in a request.
-            threads: Maximum number of threads that send, 0 for one for each connection.
+            max_images: Maximum number of images in a request, None to decide by the check.
 
         Raises ConfigError for an unusable proxy.
         """
@@ -75,7 +77,8 @@ class WebSender:
             transport=transport,
             policy=policy,
         )
-        attempts = StowAttempts(
+        self._connections = connections
+        self._attempts = attempts = StowAttempts(
             self._service,
             convert,
             response_timeout=transport.timeouts.response,
@@ -83,23 +86,35 @@ class WebSender:
             is_dry=is_dry,
             has_checksums=has_checksums,
             on_conflict=on_conflict,
-            max_images=max_images,
         )
-        # All threads may wait for the same answer.
-        number = threads or connections
-        self.health = Delivery(attempts, self._service.pool, number, budget, policy)
+        self.health = Delivery(attempts, self._service.pool, connections, budget, policy)
+        self._decides_images = max_images is None
+        self._share(max_images or 1)
 
     @property
     def server(self) -> ServerName:
         """The names of the server."""
         return server_name(self._url, self._transport.profile)
 
+    @property
+    def images_per_request(self) -> int:
+        """Maximum number of images that share a request, as the check decides."""
+        return self._attempts.batches.max_images
+
     def check(self) -> None:
-        """Check that the server accepts store requests.
+        """Check that the server accepts store requests, and decide whether images share them.
 
         Raises ServerError, whose message says what to check.
         """
-        self.examine()
+        server = self.examine()
+        if self._decides_images and preflight.is_distant(self._service, server):
+            log.info("The server is distant: up to %d images share a request", AUTO_IMAGES)
+            self._share(AUTO_IMAGES)
+
+    def _share(self, max_images: int) -> None:
+        """Let up to `max_images` share a request. All threads may wait for the same answer."""
+        self._attempts.batches.max_images = max_images
+        self.health.expect(sending_threads(self._connections, max_images))
 
     def examine(self) -> WebServer:
         """Return the properties of the server; raises ServerError as `check` does."""

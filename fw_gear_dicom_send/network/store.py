@@ -107,6 +107,11 @@ class StorageSCU:
         return f"<StorageSCU: {self._pool!r}>"
 
     @property
+    def images_per_request(self) -> int:
+        """A C-STORE request has one image."""
+        return 1
+
+    @property
     def server(self) -> ServerName:
         """The names of the server."""
         return self._peer.named(self._transport.profile)

@@ -101,7 +101,7 @@ class AdaptiveLimit:
             self._step = -self._step
             self._last_trial = now
         elif busy < policy.min_busy:
-            self._allow(self._allowed + 1)
+            self._allow(2 * self._allowed)
         elif now - self._last_trial >= policy.trial_interval:
             wanted = self._allowed + self._step
             if not 1 <= wanted <= self._threads:
