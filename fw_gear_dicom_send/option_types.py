@@ -7,7 +7,7 @@ manifest, config.json and servers.toml, and a Python value in the program.
 import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, dataclass, field, fields, replace
-from enum import Enum, Flag, auto
+from enum import Enum, Flag, StrEnum, auto
 from ipaddress import AddressValueError, IPv6Address
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,6 @@ _DAY = 86400
 _MIN_RATE, _MAX_RATE = 0.1, 10_000
 _MAX_HOST_NAME = 253
 _MAX_FLYWHEEL_TAG = 32
-_NUMBERS_OR_AUTO = {"auto": None, **{str(number): number for number in range(1, 101)}}
 _BOOLEANS = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
 
 
@@ -30,6 +29,12 @@ class Place(Flag):
     GEAR = auto()
     COMMAND = auto()
     BATCH = auto()
+
+
+class Auto(StrEnum):
+    """Value of an option that the program decides itself."""
+
+    AUTO = "auto"
 
 
 class Group(Enum):
@@ -283,6 +288,7 @@ def _is_flywheel_tag(given: Any) -> bool:
     return tag.isprintable() and len(tag) <= _MAX_FLYWHEEL_TAG
 
 
+_NUMBERS_OR_AUTO = {str(value): value for value in (Auto.AUTO, *range(1, 101))}
 BOOLEAN = OptionType(
     "true or false",
     lambda given: isinstance(given, bool),
@@ -314,7 +320,6 @@ NUMBER_OR_AUTO = OptionType(
     lambda given: str(given) in _NUMBERS_OR_AUTO,
     lambda given: _NUMBERS_OR_AUTO[str(given)],
     {"type": "string"},
-    show=lambda value: str(value or "auto"),
     metavar="N",
 )
 RATE = OptionType(

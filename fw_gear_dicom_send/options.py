@@ -14,6 +14,7 @@ from .option_types import (
     NUMBER_OR_AUTO,
     PRIVATE_GROUP,
     RATE,
+    Auto,
     Group,
     Place,
     choice,
@@ -211,7 +212,7 @@ class Options:
         brief="Parallel associations, 1 to 16 (default: 4)",
         short="-j",
     )
-    images_per_request: int | None = _sending(
+    images_per_request: int | Auto = _sending(
         NUMBER_OR_AUTO,
         "auto",
         "Maximum number of images of a study in a request to a DICOMweb server: auto, or 1 to 100. "

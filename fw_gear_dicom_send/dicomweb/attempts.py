@@ -1,6 +1,7 @@
 """Single tries to send an image by STOW-RS (PS3.18 10.5), converted if necessary."""
 
 import logging
+import re
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
@@ -29,6 +30,8 @@ Convert = Callable[[SOPInstance, str], SOPInstance | Unreadable | None]
 """Changes the transfer syntax of an image. Returns None for an image that it cannot compress."""
 STORE_HEADERS = (("Accept", ACCEPT), ("Content-Type", CONTENT_TYPE))
 _PROBE = "/studies?limit=1"
+_UID = re.compile("[0-9][0-9.]{0,63}")
+"""No UID of a dataset may change the path of a request, as `..` would."""
 
 
 class StowAttempts:
@@ -176,7 +179,8 @@ class StowAttempts:
             exchange, answer = self._first(instance, history, timeout, opened_after)
             item = answer.item_of(instance.sop_instance_uid, is_alone=True)
             if self._replaces and not history.may_be_stored and item and item.conflict:
-                exchange, answer = self._replaced(item.conflict, instance, timeout, answer)
+                outcome = self._replaced(item.conflict, instance, timeout, (exchange, answer))
+                exchange, answer = outcome
                 item = answer.item_of(instance.sop_instance_uid, is_alone=True)
                 if item and item.is_stored:
                     remarks = (Reason(Kind.OVERWRITTEN),)
@@ -245,9 +249,9 @@ class StowAttempts:
         return exchange, StoreAnswer.of(exchange.response, self._service.hide)
 
     def _replaced(
-        self, conflict: Conflict, instance: SOPInstance, timeout: float, answer: StoreAnswer
+        self, conflict: Conflict, instance: SOPInstance, timeout: float, outcome: Outcome
     ) -> Outcome:
-        """Replace an existing image; return the answer, which is `answer` if that is impossible."""
+        """Replace an existing image; return the outcome, which stays if that is impossible."""
         if conflict is Conflict.PUT:
             return self._asked("PUT", instance, timeout)
         uids = (
@@ -255,11 +259,13 @@ class StowAttempts:
             instance.series_instance_uid,
             instance.sop_instance_uid,
         )
+        if not all(map(_UID.fullmatch, uids)):
+            return outcome
         deleted = self._service.send(
             "DELETE", "/studies/{}/series/{}/instances/{}".format(*uids), timeout=timeout
         )
         if not deleted.response.is_success:
-            return Exchange(answer.response, deleted.connection), answer
+            return outcome
         return self._asked("POST", instance, timeout)
 
 

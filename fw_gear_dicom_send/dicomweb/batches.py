@@ -44,6 +44,12 @@ class Batches:
         self._open: dict[str, Batch] = {}
         self._lock = Lock()
 
+    @property
+    def waiting(self) -> int:
+        """Number of images that wait for a connection."""
+        with self._lock:
+            return sum(len(batch.instances) for batch in self._open.values())
+
     def takes(self, instance: SOPInstance) -> bool:
         """Return whether an image may share a request."""
         is_small = instance.dataset.size <= MAX_IMAGE

@@ -6,7 +6,6 @@ Nothing is stored: the first request is a query, and the second a store request 
 import logging
 from dataclasses import dataclass
 from math import inf
-from time import monotonic
 from urllib.parse import urljoin
 
 from ..errors import ServerError
@@ -92,9 +91,9 @@ def is_distant(service: WebService, server: WebServer) -> bool:
 
 def _store_nothing(service: WebService) -> tuple[Response, float]:
     """Send a store request without an image; return the answer, and its seconds."""
-    begun = monotonic()
+    begun = service.clock.now()
     store = _ask(service, "POST", _STUDIES, (("Content-Type", CONTENT_TYPE),), EMPTY_BODY)
-    return store, monotonic() - begun
+    return store, service.clock.now() - begun
 
 
 def _first_request(service: WebService) -> tuple[TLSSession | None, Response]:

@@ -11,6 +11,7 @@ from ..delivery.results import RUN_ENDED, StoreResult, Suspect
 from ..delivery.sender import Finder, Inquirer, SenderFacts, ServerName, sending_threads
 from ..dicom.types import SOPInstance
 from ..network.transport import Transport
+from ..option_types import Auto
 from ..options import ConversionMode, OnConflict
 from ..retry import RetryBudget, RetryPolicy
 from ..sections import Section
@@ -45,7 +46,7 @@ class WebSender:
         conversion: ConversionMode = ConversionMode.WHEN_NEEDED,
         has_checksums: bool = False,
         on_conflict: OnConflict = OnConflict.REPORT,
-        max_images: int | None = 1,
+        max_images: int | Auto = 1,
     ) -> None:
         """Prepare to send to the server at `url`.
 
@@ -61,7 +62,7 @@ class WebSender:
             conversion: When to change transfer syntaxes.
             has_checksums: Whether results have checksums of converted datasets, for `content`.
             on_conflict: Whether to replace an image that is in the way.
-            max_images: Maximum number of images in a request, None to decide by the check.
+            max_images: Maximum number of images in a request; the check decides `Auto`.
 
         Raises ConfigError for an unusable proxy.
         """
@@ -78,7 +79,7 @@ class WebSender:
             policy=policy,
         )
         self._connections = connections
-        self._attempts = attempts = StowAttempts(
+        self.attempts = StowAttempts(
             self._service,
             convert,
             response_timeout=transport.timeouts.response,
@@ -87,9 +88,9 @@ class WebSender:
             has_checksums=has_checksums,
             on_conflict=on_conflict,
         )
-        self.health = Delivery(attempts, self._service.pool, connections, budget, policy)
-        self._decides_images = max_images is None
-        self._share(max_images or 1)
+        self.health = Delivery(self.attempts, self._service.pool, connections, budget, policy)
+        self._is_auto = isinstance(max_images, Auto)
+        self._share(1 if isinstance(max_images, Auto) else max_images)
 
     @property
     def server(self) -> ServerName:
@@ -99,7 +100,7 @@ class WebSender:
     @property
     def images_per_request(self) -> int:
         """Maximum number of images that share a request, as the check decides."""
-        return self._attempts.batches.max_images
+        return self.attempts.batches.max_images
 
     def check(self) -> None:
         """Check that the server accepts store requests, and decide whether images share them.
@@ -107,13 +108,13 @@ class WebSender:
         Raises ServerError, whose message says what to check.
         """
         server = self.examine()
-        if self._decides_images and preflight.is_distant(self._service, server):
+        if self._is_auto and preflight.is_distant(self._service, server):
             log.info("The server is distant: up to %d images share a request", AUTO_IMAGES)
             self._share(AUTO_IMAGES)
 
     def _share(self, max_images: int) -> None:
         """Let up to `max_images` share a request. All threads may wait for the same answer."""
-        self._attempts.batches.max_images = max_images
+        self.attempts.batches.max_images = max_images
         self.health.expect(sending_threads(self._connections, max_images))
 
     def examine(self) -> WebServer:

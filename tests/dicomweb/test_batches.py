@@ -3,7 +3,6 @@
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
@@ -14,6 +13,7 @@ from fw_gear_dicom_send.reasons import Kind
 from tests.dicomweb.test_sending import kinds
 from tests.support.instances import instance, made_instance
 from tests.support.sample_files import encoded, made
+from tests.support.waiting import wait_for
 from tests.support.web_sending import TIMEOUTS, web_sender
 from tests.support.web_server import WebPeer, WebRequest, WebServer, answer, failed, serve, stored
 
@@ -49,7 +49,7 @@ def sent_together(
     results: dict[int, StoreResult | Suspect] = {}
     with (
         WebServer(script, serve) as server,
-        web_sender(server.url, max_images=max_images, threads=8, timeouts=timeouts) as sender,
+        web_sender(server.url, max_images=max_images, timeouts=timeouts) as sender,
     ):
         sender.send(made_instance(900, StudyInstanceUID=STUDY))
 
@@ -64,10 +64,7 @@ def sent_together(
         threads = [start(-1, made_instance(901, StudyInstanceUID="1.9", PatientID="other"))]
         assert is_busy.wait(30)
         threads += [start(number, image) for number, image in enumerate(images)]
-        attempts: Any = sender.health._attempts
-        batches = attempts._batches._open  # there is no other sign of a waiting image
-        while sum(len(one.instances) for one in batches.values()) < waiting:
-            threading.Event().wait(0.005)
+        assert wait_for(lambda: sender.attempts.batches.waiting >= waiting)
         is_free.set()
         for thread in threads:
             thread.join(30)
