@@ -12,7 +12,7 @@ class ConcurrencyPolicy:
     """Policy for adding and removing sending threads.
 
     The load is measured every `window` seconds. If the threads use less than `min_busy` seconds of
-    CPU time per second, they wait for the server or the disk, and one more thread helps.
+    CPU time per second, they wait for the server or the disk, and twice as many help.
     Otherwise one thread more or less is tried every `trial_interval` seconds. The change is kept
     if the rate of images grows at least by the factor `min_gain`.
     """

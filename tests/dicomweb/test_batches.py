@@ -9,8 +9,11 @@ import pytest
 from fw_gear_dicom_send.delivery.results import Sent, StoreResult, Suspect
 from fw_gear_dicom_send.dicom.types import SOPInstance
 from fw_gear_dicom_send.network.timeouts import Timeouts
+from fw_gear_dicom_send.option_types import Auto
 from fw_gear_dicom_send.reasons import Kind
+from fw_gear_dicom_send.retry import RetryPolicy
 from tests.dicomweb.test_sending import kinds
+from tests.support.clock import Clock
 from tests.support.instances import instance, made_instance
 from tests.support.sample_files import encoded, made
 from tests.support.waiting import wait_for
@@ -203,3 +206,26 @@ def test_a_request_without_an_answer_does_not_end_the_run() -> None:
     assert kinds(results) == [Kind.NO_ANSWER] * 6
     assert losses == 6
     assert all(isinstance(one, Suspect) for one in results)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "images"),
+    [([0.004], 1), ([9, 0.1, 0.006], 20), ([0.1, 9, 0.004], 1), ([0.1, 0.004], 1)],
+)
+def test_the_distance_of_the_server_decides(seconds: list[float], images: int) -> None:
+    """With `auto`, images share requests if the shortest of three empty ones takes 5 ms."""
+    clock, rest = Clock(), [*seconds]
+
+    def script(peer: WebPeer) -> None:
+        while True:
+            request = peer.read()
+            if request.method == "POST":
+                clock.sleep(rest.pop(0))
+            answer(peer, request)
+
+    options = {"max_images": Auto.AUTO, "policy": RetryPolicy(clock=clock)}
+    with WebServer(script) as server, web_sender(server.url, **options) as sender:
+        sender.check()
+        assert sender.images_per_request == images
+    assert rest == []
+    assert server.stored == []
