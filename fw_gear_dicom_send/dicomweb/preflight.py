@@ -24,7 +24,7 @@ from .service import WebService
 
 log = logging.getLogger(__name__)
 
-MIN_DISTANCE = 0.005
+MIN_DISTANCE = 0.003
 """Minimum seconds for a request without an image to a distant server."""
 _MAX_MEASUREMENTS = 3
 _MAX_REDIRECTS = 5

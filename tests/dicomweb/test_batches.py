@@ -210,10 +210,10 @@ def test_a_request_without_an_answer_does_not_end_the_run() -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "images"),
-    [([0.004], 1), ([9, 0.1, 0.006], 20), ([0.1, 9, 0.004], 1), ([0.1, 0.004], 1)],
+    [([0.002], 1), ([9, 0.1, 0.004], 20), ([0.1, 9, 0.002], 1), ([0.1, 0.002], 1)],
 )
 def test_the_distance_of_the_server_decides(seconds: list[float], images: int) -> None:
-    """With `auto`, images share requests if the shortest of three empty ones takes 5 ms."""
+    """With `auto`, images share requests if the shortest of three empty ones takes 3 ms."""
     clock, rest = Clock(), [*seconds]
 
     def script(peer: WebPeer) -> None:
