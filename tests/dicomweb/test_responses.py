@@ -156,3 +156,10 @@ def test_blocks_are_given_away_as_they_arrive() -> None:
         reader.receive(bytes(1 << 16))
     assert reader.response == Response(200, {"content-length": "6291456"})
     assert sum(map(len, got)) == 6 << 20
+
+
+@pytest.mark.parametrize(("status", "is_consent"), [(b"100", True), (b"102", False)])
+def test_only_one_interim_response_is_a_consent(status: bytes, is_consent: bool) -> None:
+    """The body of a large request waits for 100, whatever else the server says."""
+    reader = read(b"HTTP/1.1 " + status + b" X\r\n\r\n")
+    assert (reader.may_proceed, reader.response) == (is_consent, None)
