@@ -7,7 +7,7 @@ manifest, config.json and servers.toml, and a Python value in the program.
 import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, dataclass, field, fields, replace
-from enum import Enum, Flag, StrEnum, auto
+from enum import Enum, Flag, auto
 from ipaddress import AddressValueError, IPv6Address
 from pathlib import Path
 from typing import Any
@@ -29,12 +29,6 @@ class Place(Flag):
     GEAR = auto()
     COMMAND = auto()
     BATCH = auto()
-
-
-class Auto(StrEnum):
-    """Value of an option that the program decides itself."""
-
-    AUTO = "auto"
 
 
 class Group(Enum):
@@ -288,7 +282,6 @@ def _is_flywheel_tag(given: Any) -> bool:
     return tag.isprintable() and len(tag) <= _MAX_FLYWHEEL_TAG
 
 
-_NUMBERS_OR_AUTO = {str(value): value for value in (Auto.AUTO, *range(1, 101))}
 BOOLEAN = OptionType(
     "true or false",
     lambda given: isinstance(given, bool),
@@ -314,13 +307,6 @@ PRIVATE_GROUP = OptionType(
     {"type": "string"},
     show=lambda value: f"0x{value:04X}",
     metavar="GGGG",
-)
-NUMBER_OR_AUTO = OptionType(
-    "auto, or a whole number from 1 to 100",
-    lambda given: str(given) in _NUMBERS_OR_AUTO,
-    lambda given: _NUMBERS_OR_AUTO[str(given)],
-    {"type": "string"},
-    metavar="N",
 )
 RATE = OptionType(
     f"0 for no limit, or {_MIN_RATE:g} to {_MAX_RATE} MB/s",

@@ -11,11 +11,10 @@ from .option_types import (
     FLYWHEEL_TAG,
     HOST,
     MAX_PORT,
-    NUMBER_OR_AUTO,
     PRIVATE_GROUP,
     RATE,
-    Auto,
     Group,
+    OptionType,
     Place,
     choice,
     option,
@@ -50,6 +49,12 @@ _TLS_PROFILES = (
 )
 
 
+class Auto(StrEnum):
+    """Value of an option that the program decides itself."""
+
+    AUTO = "auto"
+
+
 class OnConflict(StrEnum):
     """What happens to an image whose UID a DICOMweb server has, but cannot store again."""
 
@@ -64,6 +69,16 @@ class ConversionMode(StrEnum):
     NEVER = "never"
     UNCOMPRESSED = "uncompressed"
     LOSSLESS = "lossless"
+
+
+_NUMBERS = {str(value): value for value in (Auto.AUTO, *range(1, 101))}
+_NUMBER_OR_AUTO = OptionType(
+    "auto, or a whole number from 1 to 100",
+    lambda given: str(given) in _NUMBERS,
+    lambda given: _NUMBERS[str(given)],
+    {"type": "string"},
+    metavar="N",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -213,7 +228,6 @@ class Options:
         short="-j",
     )
     images_per_request: int | Auto = _sending(
-        NUMBER_OR_AUTO,
         "auto",
         "Maximum number of images of a study in a request to a DICOMweb server: auto, or 1 to 100. "
         "auto: 1, or 20 if the server takes long to answer. Images over 1 MiB are sent alone. With "

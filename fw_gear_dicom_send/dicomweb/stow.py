@@ -11,8 +11,7 @@ from ..delivery.results import RUN_ENDED, StoreResult, Suspect
 from ..delivery.sender import Finder, Inquirer, SenderFacts, ServerName, sending_threads
 from ..dicom.types import SOPInstance
 from ..network.transport import Transport
-from ..option_types import Auto
-from ..options import ConversionMode, OnConflict
+from ..options import Auto, ConversionMode, OnConflict
 from ..retry import RetryBudget, RetryPolicy
 from ..sections import Section
 from ..server_url import ServerURL

@@ -9,7 +9,7 @@ import pytest
 from fw_gear_dicom_send.delivery.results import Sent, StoreResult, Suspect
 from fw_gear_dicom_send.dicom.types import SOPInstance
 from fw_gear_dicom_send.network.timeouts import Timeouts
-from fw_gear_dicom_send.option_types import Auto
+from fw_gear_dicom_send.options import Auto
 from fw_gear_dicom_send.reasons import Kind
 from fw_gear_dicom_send.retry import RetryPolicy
 from tests.dicomweb.test_sending import kinds
