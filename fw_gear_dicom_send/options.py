@@ -228,6 +228,7 @@ class Options:
         short="-j",
     )
     images_per_request: int | Auto = _sending(
+        _NUMBER_OR_AUTO,
         "auto",
         "Maximum number of images of a study in a request to a DICOMweb server: auto, or 1 to 100. "
         "auto: 1, or 20 if the server takes long to answer. Images over 1 MiB are sent alone. With "
