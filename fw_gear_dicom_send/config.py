@@ -35,7 +35,6 @@ _VERIFY_DIMSE = {"find": "C-FIND", "commit": "storage commitment"}
 _VERIFY_WEB = {"find": "QIDO-RS", "content": "WADO-RS"}
 """Service for each value of the option `verify`."""
 _WEB_ONLY = ("authorization", "on_conflict", "images_per_request")
-_MAX_THREADS = 64
 _FILES = tuple(option.name for option in OPTIONS if option.type is FILE)
 
 
@@ -82,11 +81,6 @@ class SendConfig(Options):
             self.tls_require_peer_cert,
             self.tls_check_hostname,
         )
-
-    @property
-    def sending_threads(self) -> int:
-        """Maximum number of threads that send: one for each image in a request."""
-        return min(self.associations * self.images_per_request, _MAX_THREADS)
 
     @cached_property
     def tag(self) -> PrivateTag | None:

@@ -1,7 +1,6 @@
 """The table of options. The manifests, the help of the commands and the documentation show it."""
 
 from dataclasses import dataclass
-from enum import StrEnum
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from .option_types import (
     PRIVATE_GROUP,
     RATE,
     Group,
+    OptionType,
     Place,
     choice,
     option,
@@ -24,6 +24,7 @@ from .option_types import (
     several,
     whole,
 )
+from .option_values import Auto, ConversionMode, OnConflict
 
 MAX_ASSOCIATIONS = 16
 
@@ -69,20 +70,14 @@ def _further(what: str) -> Any:
     )
 
 
-class OnConflict(StrEnum):
-    """What happens to an image whose UID a DICOMweb server has, but cannot store again."""
-
-    REPORT = "report"
-    REPLACE = "replace"
-
-
-class ConversionMode(StrEnum):
-    """When to change the transfer syntax of an image."""
-
-    WHEN_NEEDED = "when needed"
-    NEVER = "never"
-    UNCOMPRESSED = "uncompressed"
-    LOSSLESS = "lossless"
+_NUMBERS = {str(value): value for value in (Auto.AUTO, *range(1, 101))}
+_NUMBER_OR_AUTO = OptionType(
+    "auto, or a whole number from 1 to 100",
+    lambda given: str(given) in _NUMBERS,
+    lambda given: _NUMBERS[str(given)],
+    {"type": "string"},
+    metavar="N",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -210,11 +205,13 @@ class Options:
         brief="Parallel associations, 1 to 16 (default: 4)",
         short="-j",
     )
-    images_per_request: int = _sending(
-        whole(1, 100),
-        1,
-        "Maximum number of images of a study in a request to a DICOMweb server (1-100). Up to 64 "
-        "threads send. Images over 1 MiB are sent alone. With more than 1, the order is lost.",
+    images_per_request: int | Auto = _sending(
+        _NUMBER_OR_AUTO,
+        "auto",
+        "Maximum number of images of a study in a request to a DICOMweb server: auto, or 1 to 100. "
+        "auto: 1, or 20 if the server takes long to answer. Images over 1 MiB are sent alone. With "
+        "more than 1, images of a file are not sent in order.",
+        more="See [Distant servers](dicomweb.md#distant-servers).",
     )
     max_images_per_association: int = _sending(
         whole(0, 1_000_000, zero="no limit"),

@@ -93,7 +93,7 @@ def web_sender(
 
     Raises ConfigError if the host is unknown, or if the credentials or a proxy are invalid.
     """
-    # h11 takes long to import, and most runs send by C-STORE.
+    # Most runs send by C-STORE.
     from .dicomweb import credentials
     from .dicomweb.route import Route
     from .dicomweb.stow import WebSender
@@ -120,7 +120,6 @@ def web_sender(
         has_checksums=config.verify == "content",
         on_conflict=config.on_conflict,
         max_images=config.images_per_request,
-        threads=config.sending_threads,
     )
 
 

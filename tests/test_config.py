@@ -9,7 +9,7 @@ from fw_gear_dicom_send.dicom.types import PrivateTag
 from fw_gear_dicom_send.errors import ConfigError
 from fw_gear_dicom_send.models import Container
 from fw_gear_dicom_send.network.types import PeerAE
-from fw_gear_dicom_send.options import ConversionMode
+from fw_gear_dicom_send.option_values import ConversionMode
 from tests.support.engine_config import REQUIRED, config_json
 
 

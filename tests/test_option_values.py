@@ -3,7 +3,7 @@
 import pytest
 
 from fw_gear_dicom_send.config import parse
-from fw_gear_dicom_send.options import ConversionMode
+from fw_gear_dicom_send.option_values import ConversionMode
 from tests.support import wording
 from tests.support.engine_config import config_json, refusal
 
@@ -19,6 +19,21 @@ def test_other_ports_are_rejected(port: object) -> None:
     """Any other value is rejected."""
     message = refusal(port=port)
     assert message == f"port: {port!r} {wording.ALLOWED}: {wording.PORT_NUMBER}"
+
+
+@pytest.mark.parametrize("given", [0, 101, -1, True, 1.0, "1.5", "Auto", "", None])
+def test_other_numbers_of_images_in_a_request_are_rejected(given: object) -> None:
+    """There can be 1 to 100 images in a request, or `auto`."""
+    assert "auto, or a whole number from 1 to 100" in refusal(
+        images_per_request=given, destination="http://host"
+    )
+
+
+@pytest.mark.parametrize(("given", "value"), [("auto", "auto"), ("1", 1), (100, 100), ("20", 20)])
+def test_a_number_of_images_may_be_text(given: object, value: object) -> None:
+    """A manifest has one type for both: text."""
+    config = parse(config_json(images_per_request=given, destination="http://host"))
+    assert config.images_per_request == value
 
 
 @pytest.mark.parametrize("associations", [0, -1, 17, "4", 4.0, True, None])

@@ -44,7 +44,7 @@ class Trouble:
         self._budget = budget
         self._waits = waits
         self.policy = policy
-        self._max_unanswered = policy.max_unanswered + associations
+        self.associations = associations
         self._lock = Lock()
         self._failures = 0
         self._unanswered = 0
@@ -97,7 +97,7 @@ class Trouble:
             if reason.kind is not Kind.NO_ANSWER:
                 return None
             self._unanswered += 1
-            if self._unanswered < self._max_unanswered:
+            if self._unanswered < self.policy.max_unanswered + self.associations:
                 return None
             return Reason(Kind.GIVEN_UP, f"{self._unanswered} images in a row without an answer")
 

@@ -167,6 +167,10 @@ class Delivery:
         """Treat the server as at fault until it accepts an image."""
         self._trouble.blame()
 
+    def expect(self, number: int) -> None:
+        """Prepare for up to `number` images that wait for answers at the same time."""
+        self._trouble.associations = number
+
     def wait_until(self, moment: float) -> None:
         """Wait until `moment` on the policy's clock, or until the run gives up the server."""
         if (seconds := moment - self.now()) > 0:

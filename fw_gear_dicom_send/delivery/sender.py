@@ -11,6 +11,8 @@ from ..reasons import Reason
 from ..sections import Section
 from .results import ImageReference, StoreResult, Suspect, Verification
 
+_MAX_THREADS = 64
+
 
 class RequestError(Exception):
     """A request has no result. The text of the reason is one line."""
@@ -118,12 +120,22 @@ class Health(Protocol):
         """Wait until `moment` on the policy's clock, or until the run gives up the server."""
 
 
+def sending_threads(connections: int, images_per_request: int) -> int:
+    """Return the number of threads that send: one for each image in a request, but at most 64."""
+    return min(connections * images_per_request, _MAX_THREADS)
+
+
 class Sender(Protocol):
     """Sends images to one server."""
 
     @property
     def health(self) -> Health:
         """The state of the server."""
+
+    @property
+    def images_per_request(self) -> int:
+        """Maximum number of images that share a request, as the check decides."""
+        return 1
 
     def check(self) -> None:
         """Check that the server accepts connections.

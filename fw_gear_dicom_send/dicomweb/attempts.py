@@ -1,6 +1,7 @@
 """Single tries to send an image by STOW-RS (PS3.18 10.5), converted if necessary."""
 
 import logging
+import re
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
@@ -14,7 +15,7 @@ from ..dicom.types import SOPInstance, Unreadable
 from ..dicom.uids import COMPRESSIONS, name_of, printable_uid
 from ..network.contexts import Context, candidate_contexts
 from ..network.errors import AssociationError
-from ..options import ConversionMode, OnConflict
+from ..option_values import ConversionMode, OnConflict
 from ..reasons import Kind, Reason
 from .answers import Conflict, StoreAnswer, judge
 from .authorization import TokenError
@@ -29,6 +30,8 @@ Convert = Callable[[SOPInstance, str], SOPInstance | Unreadable | None]
 """Changes the transfer syntax of an image. Returns None for an image that it cannot compress."""
 STORE_HEADERS = (("Accept", ACCEPT), ("Content-Type", CONTENT_TYPE))
 _PROBE = "/studies?limit=1"
+_UID = re.compile("[0-9][0-9.]{0,63}")
+"""No UID of a dataset may change the path of a request, as `..` would."""
 
 
 class StowAttempts:
@@ -47,15 +50,14 @@ class StowAttempts:
         is_dry: bool,
         has_checksums: bool,
         on_conflict: OnConflict,
-        max_images: int,
     ) -> None:
-        """Send by `service`; `response_timeout` is in seconds. A request has up to `max_images`.
+        """Send by `service`; `response_timeout` is in seconds.
 
         With `has_checksums`, the results of converted images have their CRC-32.
         """
         self._has_checksums = has_checksums
         store = partial(self._stored, "POST", response_timeout)
-        self._batches = Batches(store, max_images)
+        self.batches = Batches(store)
         self._replaces = on_conflict is OnConflict.REPLACE
         self._service = service
         self._convert = convert
@@ -167,8 +169,9 @@ class StowAttempts:
         self, instance: SOPInstance, context: Context, history: History, opened_after: float
     ) -> Try | None:
         """Send an image; return None if the server does not accept its transfer syntax."""
-        transfer = Transfer(transfer_syntax_uid=context.transfer_syntax, size=instance.dataset.size)
+        syntax, size = context.transfer_syntax, instance.dataset.size
         if self._is_dry:
+            transfer = Transfer(transfer_syntax_uid=syntax, size=size)
             return Judged(Planned(transfer, instance.remarks))
         service, begun = self._service, perf_counter()
         timeout = self._response_timeout * (2 if history.is_slow else 1)
@@ -198,7 +201,7 @@ class StowAttempts:
         judged = judge(
             answer,
             instance,
-            replace(transfer, seconds=seconds),
+            Transfer(seconds=seconds, transfer_syntax_uid=syntax, size=size),
             is_first_try=not history.tries,
             may_be_stored=history.may_be_stored or exchange.was_carried_out,
         )
@@ -212,10 +215,10 @@ class StowAttempts:
         An image gets a request of its own if the server says nothing about it in a shared one, or
         if another image of that request cannot be read.
         """
-        is_shared = not history.tries and opened_after == -inf and self._batches.takes(instance)
+        is_shared = not history.tries and opened_after == -inf and self.batches.takes(instance)
         if is_shared:
             try:
-                (exchange, answer), is_alone = self._batches.send(instance)
+                (exchange, answer), is_alone = self.batches.send(instance)
             except OSError:
                 return self._asked("POST", instance, timeout)
             item = answer.item_of(instance.sop_instance_uid, is_alone=is_alone)

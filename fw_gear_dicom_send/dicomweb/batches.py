@@ -10,6 +10,8 @@ from .answers import StoreAnswer
 from .request import StoreBody
 from .service import Exchange
 
+AUTO_IMAGES = 20
+"""Maximum number of images in a request to a distant server."""
 MAX_BYTES = 4 << 20
 """Maximum size of the datasets in a request with several images."""
 MAX_IMAGE = 1 << 20
@@ -32,20 +34,26 @@ class Batches:
 
     The thread with the first image sends the request, and the others wait for its outcome. So a
     request has one image as long as there are enough connections. The mutable state is the batch
-    of each study that takes images; the lock guards it.
+    of each study that takes images, which the lock guards, and `max_images`.
     """
 
-    def __init__(self, send: Callable[[Callable[[], StoreBody]], Outcome], max_images: int) -> None:
-        """Send at most `max_images` in a request, by `send`, which calls back for the body."""
+    def __init__(self, send: Callable[[Callable[[], StoreBody]], Outcome]) -> None:
+        """Send by `send`, which calls back for the body, and at first one image in a request."""
         self._send = send
-        self._max_images = max_images
+        self.max_images = 1
         self._open: dict[str, Batch] = {}
         self._lock = Lock()
+
+    @property
+    def waiting(self) -> int:
+        """Number of images that wait for a connection."""
+        with self._lock:
+            return sum(len(batch.instances) for batch in self._open.values())
 
     def takes(self, instance: SOPInstance) -> bool:
         """Return whether an image may share a request."""
         is_small = instance.dataset.size <= MAX_IMAGE
-        return self._max_images > 1 and is_small and bool(instance.study_instance_uid)
+        return self.max_images > 1 and is_small and bool(instance.study_instance_uid)
 
     def send(self, instance: SOPInstance) -> tuple[Outcome, bool]:
         """Send an image; return the outcome of its request, and whether it was alone in it.
@@ -57,7 +65,7 @@ class Batches:
             batch = self._open.get(study)
             has_room = (
                 batch is not None
-                and len(batch.instances) < self._max_images
+                and len(batch.instances) < self.max_images
                 and batch.size + size <= MAX_BYTES
             )
             is_leader = batch is None or not has_room

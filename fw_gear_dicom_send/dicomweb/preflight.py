@@ -7,7 +7,6 @@ import logging
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
-from time import monotonic
 from urllib.parse import urljoin
 
 from ..delivery.sender import RequestError
@@ -28,6 +27,9 @@ from .service import WebService
 
 log = logging.getLogger(__name__)
 
+MIN_DISTANCE = 0.003
+"""Minimum seconds for a request without an image to a distant server."""
+_MAX_MEASUREMENTS = 3
 _MAX_REDIRECTS = 5
 _STUDIES = "/studies"
 _WRONG_BASE = "check the path of the URL: it must be the base of the DICOMweb service"
@@ -67,6 +69,21 @@ def check(service: WebService, policy: RetryPolicy) -> WebServer:
     service.can_query = query.is_success
     product = printable(service.hide(query.headers.get("server", ""))[:100])
     return WebServer(product, session, query, store, seconds)
+
+
+def is_distant(service: WebService, server: WebServer, policy: RetryPolicy) -> bool:
+    """Return whether requests take so long that several images should share one.
+
+    The shortest of several requests counts, with all that is between: network, proxies, gateways.
+    Raises ServerError.
+    """
+    seconds = server.store_seconds
+    for _ in range(_MAX_MEASUREMENTS - 1):
+        if seconds < MIN_DISTANCE:
+            break
+        with _explained(service):
+            seconds = min(seconds, _ask(service, Retry(policy), _STUDIES, EMPTY_BODY)[1])
+    return seconds >= MIN_DISTANCE
 
 
 def _session(service: WebService) -> TLSSession | None:
@@ -115,7 +132,7 @@ def _ask(
     """
     headers = (("Accept", ACCEPT), ("Content-Type", CONTENT_TYPE))
     while True:
-        begun = monotonic()
+        begun = service.clock.now()
         response = service.send(
             "POST" if body else "GET",
             resource,
@@ -124,7 +141,7 @@ def _ask(
             timeout=service.transport.timeouts.find,
         ).response
         if response.status not in BUSY:
-            return response, monotonic() - begun
+            return response, service.clock.now() - begun
         wait = retry.wait_time(response.retry_after())
         if wait is None:
             raise _error(service, f"the server is busy ({response.words})", "try again later")

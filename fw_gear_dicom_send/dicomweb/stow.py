@@ -1,5 +1,6 @@
 """Sender for a DICOMweb server (PS3.18 10.5)."""
 
+import logging
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
@@ -7,20 +8,23 @@ from math import inf
 
 from ..delivery.deliver import Delivery
 from ..delivery.results import RUN_ENDED, StoreResult, Suspect
-from ..delivery.sender import Finder, Inquirer, SenderFacts
+from ..delivery.sender import Finder, Inquirer, SenderFacts, sending_threads
 from ..dicom.types import SOPInstance
 from ..network.transport import Transport
-from ..options import ConversionMode, OnConflict
+from ..option_values import Auto, ConversionMode, OnConflict
 from ..retry import RetryBudget, RetryPolicy
 from ..sections import Section
 from ..server_url import ServerURL
 from . import preflight
 from .attempts import Convert, StowAttempts
 from .authorization import Authorization
+from .batches import AUTO_IMAGES
 from .credentials import NO_CREDENTIALS, Credentials
 from .inquiry import ContentInquirer, QueryInquirer
 from .preflight import WebServer
 from .service import WebService
+
+log = logging.getLogger(__name__)
 
 
 class WebSender:
@@ -40,8 +44,7 @@ class WebSender:
         conversion: ConversionMode = ConversionMode.WHEN_NEEDED,
         has_checksums: bool = False,
         on_conflict: OnConflict = OnConflict.REPORT,
-        max_images: int = 1,
-        threads: int = 0,
+        max_images: int | Auto = 1,
     ) -> None:
         """Prepare to send to the server at `url`.
 
@@ -57,8 +60,7 @@ class WebSender:
             conversion: When to change transfer syntaxes.
             has_checksums: Whether results have checksums of converted datasets, for `content`.
             on_conflict: Whether to replace an image that is in the way.
-            max_images: Maximum number of images in a request.
-            threads: Maximum number of threads that send, 0 for one for each connection.
+            max_images: Maximum number of images in a request; the check decides `Auto`.
 
         Raises ConfigError for an unusable proxy.
         """
@@ -73,7 +75,8 @@ class WebSender:
             transport=transport,
             policy=policy,
         )
-        attempts = StowAttempts(
+        self._connections = connections
+        self.attempts = StowAttempts(
             self._service,
             convert,
             response_timeout=transport.timeouts.response,
@@ -81,18 +84,30 @@ class WebSender:
             is_dry=is_dry,
             has_checksums=has_checksums,
             on_conflict=on_conflict,
-            max_images=max_images,
         )
-        # All threads may wait for the same answer.
-        number = threads or connections
-        self.health = Delivery(attempts, self._service.pool, number, budget, policy)
+        self.health = Delivery(self.attempts, self._service.pool, connections, budget, policy)
+        self._is_auto = isinstance(max_images, Auto)
+        self._share(1 if isinstance(max_images, Auto) else max_images)
+
+    @property
+    def images_per_request(self) -> int:
+        """Maximum number of images that share a request, as the check decides."""
+        return self.attempts.batches.max_images
 
     def check(self) -> None:
-        """Check that the server accepts store requests.
+        """Check that the server accepts store requests, and decide whether images share them.
 
         Raises ServerError, whose message says what to check.
         """
-        self.examine()
+        server = self.examine()
+        if self._is_auto and preflight.is_distant(self._service, server, self._check_policy):
+            log.info("The server is distant: up to %d images share a request", AUTO_IMAGES)
+            self._share(AUTO_IMAGES)
+
+    def _share(self, max_images: int) -> None:
+        """Let up to `max_images` share a request. All threads may wait for the same answer."""
+        self.attempts.batches.max_images = max_images
+        self.health.expect(sending_threads(self._connections, max_images))
 
     def examine(self) -> WebServer:
         """Return the properties of the server; raises ServerError as `check` does."""

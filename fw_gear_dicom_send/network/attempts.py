@@ -10,7 +10,7 @@ from ..delivery.deliver import Closed, History, Judged, Lost, Try
 from ..delivery.results import NotSent, Planned, Transfer
 from ..dicom.types import SOPInstance, Unreadable
 from ..dicom.uids import COMPRESSIONS, name_of, printable_uid
-from ..options import ConversionMode
+from ..option_values import ConversionMode
 from ..reasons import Kind, Reason
 from ..retry import MonotonicClock
 from .association import StorageAssociation

@@ -172,6 +172,13 @@ class Connection:
             self._poll.modify(connection, select.POLLIN)
 
     def read(self) -> bytes | None:
+        """Return the received data as `receive` does, and acknowledge it immediately."""
+        data = self.receive()
+        if data is not None:
+            self.acknowledge()
+        return data
+
+    def receive(self) -> bytes | None:
         """Return the received data, empty at the end of the stream, None if none has arrived.
 
         Raises OSError.
@@ -179,13 +186,11 @@ class Connection:
         if self._tls:
             self._call_end = monotonic() + self.timeouts.connect
         try:
-            data = self._connected().recv(_MAX_READ)
+            return self._connected().recv(_MAX_READ)
         except _WOULD_BLOCK:
             return None
         finally:
             self._call_end = inf
-        self._acknowledge_immediately()
-        return data
 
     def write(self, buffers: Sequence[Buffer]) -> Sequence[Buffer]:
         """Write as much as the system accepts without waiting, and return the rest.
@@ -243,7 +248,7 @@ class Connection:
         connection.setblocking(False)
         if self._poll:
             self._poll.register(connection, select.POLLIN)
-        self._acknowledge_immediately()
+        self.acknowledge()
 
     def _set_options(self, connection: socket.socket) -> None:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -254,10 +259,10 @@ class Connection:
                 with suppress(OSError):
                     connection.setsockopt(socket.IPPROTO_TCP, option, value)
 
-    def _acknowledge_immediately(self) -> None:
+    def acknowledge(self) -> None:
         """Prevent 40 ms waits of a peer with Nagle's algorithm for our delayed ACK.
 
-        The kernel resets the option, so it is set again after each read. Linux only.
+        The kernel resets the option, so it is set again after a read. Linux only.
         """
         if option := getattr(socket, "TCP_QUICKACK", None):
             with suppress(OSError):

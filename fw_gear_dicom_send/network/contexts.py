@@ -17,7 +17,7 @@ from ..dicom.uids import (
     IMPLICIT_VR_LITTLE_ENDIAN,
     VERIFICATION,
 )
-from ..options import ConversionMode
+from ..option_values import ConversionMode
 
 FALLBACK_SYNTAXES = (EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN)
 MAX_CONTEXTS = 128

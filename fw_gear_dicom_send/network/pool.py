@@ -6,7 +6,7 @@ from math import inf
 from threading import Thread, local
 
 from ..delivery.results import RUN_ENDED
-from ..options import ConversionMode
+from ..option_values import ConversionMode
 from ..reasons import Reason
 from ..retry import DEFAULT_POLICY, RetryBudget, RetryPolicy
 from .assign import Waiter

@@ -11,7 +11,7 @@ from ..delivery.deliver import Delivery
 from ..delivery.results import RUN_ENDED, StoreResult, Suspect
 from ..delivery.sender import SenderFacts
 from ..dicom.types import SOPInstance
-from ..options import ConversionMode
+from ..option_values import ConversionMode
 from ..retry import RetryBudget, RetryPolicy
 from ..sections import Section
 from . import preflight
@@ -105,6 +105,11 @@ class StorageSCU:
     def __repr__(self) -> str:
         """Show the state of its pool."""
         return f"<StorageSCU: {self._pool!r}>"
+
+    @property
+    def images_per_request(self) -> int:
+        """A C-STORE request has one image."""
+        return 1
 
     def check(self) -> None:
         """Check that the server accepts an association, and has the services that the run needs.

@@ -47,7 +47,7 @@ class Timeouts:
     tick: float = 0.5
     idle: float = 30.0
     limit: float = 60.0
-    proceed: float = 1.0
+    proceed: float = 0.1
 
 
 DEFAULT_TIMEOUTS = Timeouts()

@@ -12,7 +12,7 @@ class ConcurrencyPolicy:
     """Policy for adding and removing sending threads.
 
     The load is measured every `window` seconds. If the threads use less than `min_busy` seconds of
-    CPU time per second, they wait for the server or the disk, and one more thread helps.
+    CPU time per second, they wait for the server or the disk, and twice as many help.
     Otherwise one thread more or less is tried every `trial_interval` seconds. The change is kept
     if the rate of images grows at least by the factor `min_gain`.
     """
@@ -101,7 +101,7 @@ class AdaptiveLimit:
             self._step = -self._step
             self._last_trial = now
         elif busy < policy.min_busy:
-            self._allow(self._allowed + 1)
+            self._allow(2 * self._allowed)
         elif now - self._last_trial >= policy.trial_interval:
             wanted = self._allowed + self._step
             if not 1 <= wanted <= self._threads:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ..config import SendConfig
 from ..delivery.results import AlreadyStored, NotSent, Planned, Sent, StoreResult, Suspect
-from ..delivery.sender import QueryError, Sender
+from ..delivery.sender import QueryError, Sender, sending_threads
 from ..dicom.types import SOPInstance, Unreadable
 from ..exit_codes import deferred_signals
 from ..models import FileEntry
@@ -62,8 +62,9 @@ def send(
 
     Images that the server failed to store are retried at the end.
     """
-    config = resources.config
-    quarantine = Quarantine(resources.sender.health, resources.quarantine, config.send_retry_time)
+    config, sender = resources.config, resources.sender
+    threads = sending_threads(config.associations, sender.images_per_request)
+    quarantine = Quarantine(sender.health, resources.quarantine, config.send_retry_time)
     count = partial(_count, resources, counts, quarantine)
     downloads: Downloads | StudyQueues
     process = partial(_send_or_quarantine, resources, quarantine)
@@ -72,13 +73,13 @@ def send(
         queue = downloads = _by_study(resources, list(counts), is_wanted, process)
     else:
         downloads = _downloads(resources, list(counts))
-        queue = _queue(resources, downloads, is_wanted, process, threads=config.sending_threads)
-    workers = (queue.results() for _ in range(config.sending_threads))
+        queue = _queue(resources, downloads, is_wanted, process, threads=threads)
+    workers = (queue.results() for _ in range(threads))
     is_whole = False
     try:
         _run(resources, Background(*workers, ahead=_MAX_UNCOUNTED), count, downloads)
         if quarantine.images:
-            answers = LostAnswers(resources.sender, resources.quarantine.query_timeout)
+            answers = LostAnswers(sender, resources.quarantine.query_timeout)
             retries = quarantine.retry_all(
                 partial(_resend, resources, answers), partial(_reread, resources)
             )

@@ -3,17 +3,20 @@
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
 from fw_gear_dicom_send.delivery.results import Sent, StoreResult, Suspect
 from fw_gear_dicom_send.dicom.types import SOPInstance
 from fw_gear_dicom_send.network.timeouts import Timeouts
+from fw_gear_dicom_send.option_values import Auto
 from fw_gear_dicom_send.reasons import Kind
+from fw_gear_dicom_send.retry import RetryPolicy
 from tests.dicomweb.test_sending import kinds
+from tests.support.clock import Clock
 from tests.support.instances import instance, made_instance
 from tests.support.sample_files import encoded, made
+from tests.support.waiting import wait_for
 from tests.support.web_sending import TIMEOUTS, web_sender
 from tests.support.web_server import WebPeer, WebRequest, WebServer, answer, failed, serve, stored
 
@@ -49,7 +52,7 @@ def sent_together(
     results: dict[int, StoreResult | Suspect] = {}
     with (
         WebServer(script, serve) as server,
-        web_sender(server.url, max_images=max_images, threads=8, timeouts=timeouts) as sender,
+        web_sender(server.url, max_images=max_images, timeouts=timeouts) as sender,
     ):
         sender.send(made_instance(900, StudyInstanceUID=STUDY))
 
@@ -64,10 +67,7 @@ def sent_together(
         threads = [start(-1, made_instance(901, StudyInstanceUID="1.9", PatientID="other"))]
         assert is_busy.wait(30)
         threads += [start(number, image) for number, image in enumerate(images)]
-        attempts: Any = sender.health._attempts
-        batches = attempts._batches._open  # there is no other sign of a waiting image
-        while sum(len(one.instances) for one in batches.values()) < waiting:
-            threading.Event().wait(0.005)
+        assert wait_for(lambda: sender.attempts.batches.waiting >= waiting)
         is_free.set()
         for thread in threads:
             thread.join(30)
@@ -206,3 +206,26 @@ def test_a_request_without_an_answer_does_not_end_the_run() -> None:
     assert kinds(results) == [Kind.NO_ANSWER] * 6
     assert losses == 6
     assert all(isinstance(one, Suspect) for one in results)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "images"),
+    [([0.002], 1), ([9, 0.1, 0.004], 20), ([0.1, 9, 0.002], 1), ([0.1, 0.002], 1)],
+)
+def test_the_distance_of_the_server_decides(seconds: list[float], images: int) -> None:
+    """With `auto`, images share requests if the shortest of three empty ones takes 3 ms."""
+    clock, rest = Clock(), [*seconds]
+
+    def script(peer: WebPeer) -> None:
+        while True:
+            request = peer.read()
+            if request.method == "POST":
+                clock.sleep(rest.pop(0))
+            answer(peer, request)
+
+    options = {"max_images": Auto.AUTO, "policy": RetryPolicy(clock=clock)}
+    with WebServer(script) as server, web_sender(server.url, **options) as sender:
+        sender.check()
+        assert sender.images_per_request == images
+    assert rest == []
+    assert server.stored == []

@@ -261,3 +261,39 @@ def test_a_rate_limit_holds_for_all_connections() -> None:
     assert [type(one) for one in results] == [Sent]
     assert sum(seen) > image.dataset.size
     assert max(seen) < 1 << 19
+
+
+BODY = b"HTTP/1.1 %d X\r\nContent-Length: 0\r\n%s\r\n"
+
+
+@pytest.mark.parametrize(
+    "end",
+    [BODY % (200, b"Connection: close\r\n"), BODY % (200, b"") + BODY % (200, b"")],
+    ids=["close", "second-response"],
+)
+def test_a_connection_is_not_used_after_its_last_response(end: bytes) -> None:
+    """If the server ends a connection, or says more than asked, the next image gets another one."""
+
+    def script(peer: WebPeer) -> None:
+        peer.read()
+        peer.send(end)
+        peer.read()
+
+    with WebServer(script, serve) as server:
+        send_once(server.url, made_instance(), made_instance(2))
+    assert [one.connection for one in server.requests] == [0, 1]
+
+
+def test_a_connection_is_not_used_within_a_request() -> None:
+    """After an early answer, the rest of the body is not sent, so nothing can follow it."""
+
+    def script(peer: WebPeer) -> None:
+        peer.read_head()
+        peer.reply(413)
+        while True:
+            peer.receive()
+
+    with WebServer(script, serve) as server:
+        results = send_once(server.url, big_instance(8 << 20), IMAGE)
+    assert isinstance(results[1], Sent)
+    assert server.connections == 2

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from fw_gear_dicom_send.delivery.results import NotSent, Sent, Suspect
-from fw_gear_dicom_send.options import OnConflict
+from fw_gear_dicom_send.option_values import OnConflict
 from fw_gear_dicom_send.reasons import Kind
 from tests.support.instances import made_instance
 from tests.support.web_sending import send_once, web_sender

@@ -248,7 +248,7 @@ def test_an_answer_without_end_is_cut(fault: Callable[[WebPeer], None], kind: Ki
 
 @pytest.mark.parametrize("consent", [True, False, None], ids=["100", "413", "nothing"])
 def test_a_large_body_waits_for_consent(consent: bool | None) -> None:
-    """From 16 MiB, the body follows the server's consent, or a second without an answer."""
+    """From 16 MiB, the body follows the server's consent, or a time without an answer."""
     image = big_instance(17 << 20)
     bodies = []
 

@@ -12,7 +12,7 @@ PACKAGE = "fw_gear_dicom_send"
 LAYERS = (
     {"reasons", "retry", "text", "imports", "name_patterns", "server_url"},
     {"errors", "report_names", "sections"},
-    {"exit_codes", "option_types"},
+    {"exit_codes", "option_types", "option_values"},
     {"options"},
     {"dicom"},
     {"archive", "delivery"},
@@ -29,7 +29,6 @@ LAYERS = (
 """Each package imports only from itself and from earlier layers."""
 LIBRARIES = {
     "pynetdicom": {"network"},
-    "h11": {"dicomweb"},
     "fw_core_client": {"flywheel"},
     "requests": {"flywheel"},
     "gdcm": {"dicom/transcode"},

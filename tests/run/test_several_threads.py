@@ -51,11 +51,11 @@ def reports(
 
 
 class Meeting(Sender):
-    """Sender that waits until there is an image for each association."""
+    """Sender that waits until there is a number of images, by default one an association."""
 
-    def __init__(self) -> None:
+    def __init__(self, number: int = ASSOCIATIONS) -> None:
         super().__init__()
-        self._barrier = Barrier(ASSOCIATIONS)
+        self._barrier = Barrier(number)
 
     def send(self, instance: SOPInstance, earlier: Suspect | None = None) -> Sent:
         """Wait for the others."""
@@ -73,6 +73,16 @@ def test_images_of_one_file_are_sent_in_parallel(tmp_path: Path, pack: type) -> 
     (row,) = reports(files, tmp_path, sender)
     assert (row.images, row.sent, row.status) == (IMAGES, IMAGES, FileStatus.COMPLETE)
     assert sorted(sender.uids) == sorted(map(uid_of, range(IMAGES)))
+
+
+def test_images_that_share_a_request_are_sent_in_parallel(tmp_path: Path) -> None:
+    """There is a thread for each image of each request."""
+    zip_of(tmp_path / "a", members(range(IMAGES)))
+    files, sender = Folder(tmp_path), Meeting(IMAGES)
+    files.add("a")
+    sender.images_per_request = IMAGES // ASSOCIATIONS
+    (row,) = reports(files, tmp_path, sender)
+    assert (row.images, row.sent) == (IMAGES, IMAGES)
 
 
 @pytest.mark.parametrize("pack", [zip_of, tar_of])

@@ -59,6 +59,7 @@ class Sender:
     """Sender that accepts every image."""
 
     health = Healthy()
+    images_per_request = 1
 
     def __init__(self) -> None:
         """Start without sent images."""

@@ -9,7 +9,7 @@ import pytest
 from fw_gear_dicom_send.network.store import RESEND_POLICY, StorageSCU
 from fw_gear_dicom_send.network.timeouts import Timeouts
 from fw_gear_dicom_send.network.transport import Transport
-from fw_gear_dicom_send.options import ConversionMode
+from fw_gear_dicom_send.option_values import ConversionMode
 from fw_gear_dicom_send.retry import RetryPolicy
 from tests.support.peers import Server, peer_of
 from tests.support.sending import SCUFactory

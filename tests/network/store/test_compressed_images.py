@@ -13,7 +13,7 @@ from fw_gear_dicom_send.dicom.conversion import Conversion
 from fw_gear_dicom_send.dicom.types import SOPInstance, Unreadable
 from fw_gear_dicom_send.network.store import StorageSCU
 from fw_gear_dicom_send.network.transport import Transport
-from fw_gear_dicom_send.options import ConversionMode
+from fw_gear_dicom_send.option_values import ConversionMode
 from fw_gear_dicom_send.reasons import Kind, Reason
 from tests.support.compressing import JPEG_2000, JPEG_LS, Shape, decoded
 from tests.support.instances import instance

@@ -5,7 +5,7 @@ import struct
 import pydicom
 import pytest
 
-from fw_gear_dicom_send.options import ConversionMode
+from fw_gear_dicom_send.option_values import ConversionMode
 from fw_gear_dicom_send.reasons import Kind
 from tests.support import wording
 from tests.support.instances import instance
