@@ -6,7 +6,6 @@ import time
 from base64 import b64decode
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -374,14 +373,3 @@ def test_an_image_that_cannot_be_deleted_stays() -> None:
     assert isinstance(result, NotSent)
     assert result.reason.kind is Kind.REFUSED
     assert [one.method for one in server.requests] == ["POST", "DELETE"]
-
-
-@pytest.mark.parametrize("uid", ["..", "", "1/2", "1 2", "1\r\n"])
-@pytest.mark.parametrize("name", ["study_instance_uid", "series_instance_uid"])
-def test_an_odd_uid_deletes_nothing(name: str, uid: str) -> None:
-    """A UID that would name another resource stays out of the path of a request."""
-    image = replace(IMAGE, **{name: uid})
-    with WebServer(conflicting(GOOGLE)) as server:
-        (result,) = send_once(server.url, image, on_conflict=OnConflict.REPLACE)
-    assert isinstance(result, NotSent)
-    assert [one.method for one in server.requests] == ["POST"]
