@@ -41,8 +41,7 @@ class ServerName:
 
     `label` names it to people, and `security` says how the connection is secured. `request` is the
     request that sends an image, and `proofs` has the service for each value of the option `verify`.
-    `details` are further names and values for the page. `facts` are
-    the names for programs.
+    `details` are further names and values for the page. `facts` are the names for programs.
     """
 
     key: ServerKey
