@@ -1,26 +1,58 @@
-"""Writes docs/dicom-send.1, the manual page of `dicom-send`, from its parsers."""
+"""Writes docs/dicom-send.1 and docs/dicom-send-batch.1, the manual pages, from the parsers."""
 
+import io
+import os
 import sys
 from argparse import Action
 from collections.abc import Iterator
+from contextlib import redirect_stdout, suppress
 from pathlib import Path
 
 from fw_gear_dicom_send import __version__
+from fw_gear_dicom_send.batch import command_line as batch
 from fw_gear_dicom_send.cli import command_line, echo, servers
 from fw_gear_dicom_send.cli.parser import Parser
 
-TARGET = Path(__file__).parents[1] / "docs" / "dicom-send.1"
+DOCS = Path(__file__).parents[1] / "docs"
+COMMANDS = ("start", "follow", "stop", "retry", "gather", "list")
 
 
-def document() -> str:
-    """Return the page in roff, with the macros of man(7)."""
-    return "".join(f"{line}\n" for line in _lines())
+def documents() -> dict[Path, str]:
+    """Return the text of each page in roff, with the macros of man(7)."""
+    return {
+        DOCS / "dicom-send.1": "".join(f"{line}\n" for line in _send()),
+        DOCS / "dicom-send-batch.1": "".join(f"{line}\n" for line in _batch()),
+    }
 
 
-def _lines() -> Iterator[str]:
-    yield f'.TH DICOM-SEND 1 "" "dicom-send {__version__}" "User Commands"'
+def _head(name: str, purpose: str) -> Iterator[str]:
+    yield f'.TH {name.upper()} 1 "" "dicom-send {__version__}" "User Commands"'
     yield ".SH NAME"
-    yield _text("dicom-send - send DICOM files to a DICOM server by C-STORE or DICOMweb")
+    yield _text(f"{name} - {purpose}")
+
+
+def _batch() -> Iterator[str]:
+    yield from _head("dicom-send-batch", "send whole projects of a Flywheel site")
+    yield ".SH DESCRIPTION"
+    yield from _paragraphs(batch.DESCRIPTION)
+    for command in COMMANDS:
+        yield f".SH {command.upper()}"
+        yield from _verbatim(_help(command))
+    yield ".SH EXIT CODES AND EXAMPLES"
+    yield from _verbatim(batch.EPILOG)
+
+
+def _help(command: str) -> str:
+    """Return the help of a subcommand, in 80 columns."""
+    os.environ["COLUMNS"] = "80"
+    text = io.StringIO()
+    with redirect_stdout(text), suppress(SystemExit):
+        batch.parser().parse_args([command, "--help"])
+    return text.getvalue()
+
+
+def _send() -> Iterator[str]:
+    yield from _head("dicom-send", "send DICOM files to a DICOM server by C-STORE or DICOMweb")
     yield ".SH SYNOPSIS"
     yield from _verbatim(str(command_line.parser().usage).replace("\n       ", "\n"))
     yield ".SH DESCRIPTION"
@@ -79,8 +111,9 @@ def _text(text: str) -> str:
 
 
 def main() -> int:
-    """Write the page."""
-    TARGET.write_text(document())
+    """Write the pages."""
+    for path, text in documents().items():
+        path.write_text(text, encoding="utf-8")
     return 0
 
 

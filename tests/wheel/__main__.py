@@ -33,8 +33,9 @@ def main(environment: Path) -> None:
     checks = {
         "the package is in the environment": package.is_relative_to(environment),
         "each file is installed": files_in(package) == files_in(source),
-        "the manual page is installed": is_same(
-            environment / "share/man/man1", REPOSITORY / "docs", "dicom-send.1"
+        "the manual pages are installed": all(
+            is_same(environment / "share/man/man1", REPOSITORY / "docs", f"{command}.1")
+            for command in ("dicom-send", "dicom-send-batch")
         ),
         "the image arrives unchanged": received == [dataset_of(image)],
     }
