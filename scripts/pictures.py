@@ -7,15 +7,16 @@ Chromium, and writes `report.png` and `command.svg`.
 """
 
 import base64
-import io
 import sys
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from html import escape
+from itertools import groupby, zip_longest
+from operator import itemgetter
 from pathlib import Path
+from time import monotonic
 
 import pyte
-from rich.console import Console
-from rich.text import Text
 from selenium.webdriver.common.by import By
 
 from benchmarks.datasets import make_ct, make_mr
@@ -36,29 +37,28 @@ LAST_TABLE = "What went wrong"
 """Heading of the last table in the picture of the page."""
 MAX_RUN_SECONDS = 300.0
 """Maximum time of the gear's run in seconds."""
+MIN_FRAME = 0.1
+"""Minimum time of a frame in seconds."""
+LAST_FRAME = 6.0
+"""Seconds for which the end of the recording stays."""
+CELL_WIDTH, LINE_HEIGHT, MARGIN = 9.64, 20, 16
+"""Width of a character, height of a line and margin in pixels; the font has 16 pixels."""
+COLOURS = {"green": "#98a84b", "red": "#cc555a", "brown": "#d0b344", "cyan": "#6fc3c3"}
 SVG = """\
 <svg viewBox="0 0 {width} {height}" xmlns="http://www.w3.org/2000/svg">
 <style>
-.{unique_id}-matrix {{ font: {char_height}px/{line_height}px ui-monospace, Menlo, Consolas, \
-"DejaVu Sans Mono", monospace }}
-{styles}
+text {{ font: 16px ui-monospace, Menlo, Consolas, "DejaVu Sans Mono", monospace; fill: #c5c8c6; \
+white-space: pre }}
+.past {{ visibility: hidden }}
+@media (prefers-reduced-motion: no-preference) {{
+{rules}
+}}
 </style>
-<defs>
-<clipPath id="{unique_id}-clip-terminal">
-<rect width="{terminal_width}" height="{terminal_height}"/>
-</clipPath>
+<rect width="100%" height="100%" rx="8" fill="#292929"/>
 {lines}
-</defs>
-{chrome}
-<g transform="translate({terminal_x}, {terminal_y})" clip-path="url(#{unique_id}-clip-terminal)">
-{backgrounds}
-<g class="{unique_id}-matrix">
-{matrix}
-</g>
-</g>
 </svg>
 """
-"""Template of a terminal for rich, without fonts from other hosts."""
+"""Recording of a terminal. Without animations, it shows the end."""
 EXPLICIT = "1.2.840.10008.1.2.1"
 ACCEPTED = {
     "1.2.840.10008.5.1.4.1.1.2": [EXPLICIT],  # CT
@@ -69,8 +69,15 @@ ACCEPTED = {
 """SOP classes that the server of the gear's run accepts, with their transfer syntaxes."""
 
 
+Line = tuple[tuple[str, str, bool], ...]
+"""Text, colour and boldness of the parts of a line."""
+
+
 class Terminal:
-    """A terminal on which commands run in a folder, one after the other."""
+    """A terminal on which commands run in a folder, one after the other.
+
+    It records its `frames`: the lines of the screen, and when they appeared, in seconds.
+    """
 
     def __init__(self, folder: Path, variables: Mapping[str, str]) -> None:
         """Start with an empty screen; the commands get additional environment variables."""
@@ -78,36 +85,100 @@ class Terminal:
         self._variables = variables
         self._screen = pyte.Screen(COLUMNS, LINES)
         self._stream = pyte.Stream(self._screen)
+        self._shown = 0
+        self._begun = monotonic()
+        self.frames: list[tuple[float, tuple[Line, ...]]] = []
 
     def run(self, script: str, *arguments: str) -> None:
         """Type a command and show its output."""
-        prompt = f"\x1b[1;32m$\x1b[0m {' '.join((script, *arguments))}\r\n"
+        self._stream.feed(f"\x1b[1;32m$\x1b[0m {' '.join((script, *arguments))}\r\n")
+        self._shown = 0
+        self._take()
         result = run_on_terminal(
-            script, *arguments, cwd=self._folder, columns=COLUMNS, variables=self._variables
+            script,
+            *arguments,
+            cwd=self._folder,
+            columns=COLUMNS,
+            variables=self._variables,
+            interrupt_at=self._show,
         )
-        self._stream.feed(f"{prompt}{result.stdout}\r\n")
+        self._show(result.stdout)
+        self._stream.feed("\r\n")
+        self._take()
 
-    def text(self) -> Text:
-        """Return the screen without its empty last lines."""
-        last = max(number for number, line in enumerate(self._screen.display) if line.strip())
-        return Text("\n").join(self._line(number) for number in range(last + 1))
+    def _show(self, printed: str) -> bool:
+        """Show what a command has printed so far; return false, as no command is interrupted."""
+        self._stream.feed(printed[self._shown :])
+        self._shown = len(printed)
+        if monotonic() - self._begun - self.frames[-1][0] >= MIN_FRAME:
+            self._take()
+        return False
 
-    def _line(self, number: int) -> Text:
-        line = Text()
-        for column in range(COLUMNS):
-            character = self._screen.buffer[number][column]
-            line.append(character.data, f"{'bold ' * character.bold}{_colour(character.fg)}")
-        line.rstrip()
-        return line
+    def _take(self) -> None:
+        lines = tuple(self._line(number) for number in range(LINES))
+        self.frames.append((monotonic() - self._begun, lines))
+
+    def _line(self, number: int) -> Line:
+        cells = self._screen.buffer[number]
+        parts = groupby(
+            (cells[column] for column in range(COLUMNS)), key=lambda cell: (cell.fg, cell.bold)
+        )
+        line = [("".join(cell.data for cell in part), *style) for style, part in parts]
+        return tuple(line) if any(text.strip() for text, *_ in line) else ()
 
 
-def _colour(name: str) -> str:
-    """Return the name in rich of a colour in pyte."""
-    return {"brown": "yellow"}.get(name, name)
+def recording(frames: Sequence[tuple[float, tuple[Line, ...]]]) -> str:
+    """Return an SVG animation that shows each frame at its time."""
+    end = frames[-1][0] + LAST_FRAME
+    used = max(number for _, lines in frames for number, line in enumerate(lines) if line) + 1
+    rules, shown = {}, []
+    for number in range(used):
+        times = ((time, lines[number]) for time, lines in frames)
+        starts = [next(group) for _, group in groupby(times, key=itemgetter(1))]
+        ends = [time for time, _ in starts[1:]]
+        for (start, line), stop in zip_longest(starts, ends):
+            if not line:
+                continue
+            first = 100 * start / end
+            last = 100.0 if stop is None else 100 * stop / end
+            name = f"f{first:.2f}-{last:.2f}".replace(".", "_")
+            rules[name] = (
+                f"@keyframes {name} {{ 0% {{ visibility: hidden }} {first:.2f}% {{ visibility: "
+                f"visible }} {last:.2f}%, 100% {{ visibility: "
+                f"{'visible' if stop is None else 'hidden'} }} }}\n"
+                f".{name} {{ animation: {name} {end:.1f}s step-end infinite }}"
+            )
+            past = "" if stop is None else " past"
+            shown.append(f'<text class="{name}{past}" y="{_y(number)}">{_spans(line)}</text>')
+    return SVG.format(
+        width=round(2 * MARGIN + COLUMNS * CELL_WIDTH),
+        height=2 * MARGIN + used * LINE_HEIGHT,
+        rules="\n".join(rules.values()),
+        lines="\n".join(shown),
+    )
+
+
+def _y(number: int) -> int:
+    return MARGIN + (number + 1) * LINE_HEIGHT - 5
+
+
+def _spans(line: Line) -> str:
+    """Return the parts of a line, each at the place of its first character."""
+    spans, column = [], 0
+    for text, colour, bold in line:
+        style = f' fill="{COLOURS[colour]}"' if colour in COLOURS else ""
+        style += ' font-weight="bold"' if bold else ""
+        shown = text.rstrip() if column + len(text) >= COLUMNS else text
+        if shown:
+            spans.append(
+                f'<tspan x="{MARGIN + column * CELL_WIDTH:.1f}"{style}>{escape(shown)}</tspan>'
+            )
+        column += len(text)
+    return "".join(spans)
 
 
 def command_picture(folder: Path) -> str:
-    """Return the command at work as an SVG picture: a study with two damaged files."""
+    """Return a recording of the command: a study with two damaged files."""
     study = folder / "study"
     make_mr(study, 1200)
     make_ct(study, 120)
@@ -125,9 +196,7 @@ def command_picture(folder: Path) -> str:
         )
         terminal.run("dicom-send", "servers", "--test")
         terminal.run("dicom-send", "study", "archive", "--verify", "find")
-    console = Console(record=True, width=COLUMNS, file=io.StringIO())
-    console.print(terminal.text(), end="\n\n")
-    return console.export_svg(title="dicom-send", code_format=SVG, unique_id="terminal")
+    return recording(terminal.frames)
 
 
 def report_page(folder: Path) -> Path:
