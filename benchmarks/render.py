@@ -28,6 +28,8 @@ INTRO = """\
 
 This page compares the speed and memory of the gear and the command `dicom-send` with other
 programs that send DICOM. Each sender runs as a whole process, including its start.
+The programs of other projects here send over one association. [comparison.md](comparison.md) has
+programs with more, which were not measured.
 """
 
 HOW = """\
