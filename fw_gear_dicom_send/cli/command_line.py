@@ -4,7 +4,7 @@ from ..option_types import Group, Place
 from ..options import OPTIONS
 from . import echo, servers
 from .command_options import COMMAND_OPTIONS
-from .completion import COMPLETE_FIRST
+from .completion import COMPLETE_WORD
 from .help import add_completion, add_help, add_version
 from .parser import Parser
 
@@ -74,7 +74,7 @@ def parser() -> Parser:
         metavar="PATH",
         help="A file, a folder or an archive. The last argument is the server: AE@HOST:PORT, a "
         "URL, or a name in servers.toml.",
-    ).complete = COMPLETE_FIRST  # type: ignore[attr-defined]
+    ).complete = COMPLETE_WORD  # type: ignore[attr-defined]
     rows = [row for row in (*OPTIONS, *COMMAND_OPTIONS) if row.where & Place.COMMAND]
     for group in Group:
         command.add_options(group.title, [row for row in rows if row.group is group])

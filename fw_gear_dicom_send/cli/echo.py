@@ -12,10 +12,12 @@ from ..options import OPTIONS
 from ..text import quantity
 from . import options, settings
 from .command_options import ROWS
+from .completion import COMPLETE_SERVER
 from .console import write, write_json
 from .help import add_version
 from .matrix import AcceptedSyntaxes, by_class, wrapped
 from .parser import Arguments, Parser, is_on
+from .suggestions import own_form
 from .web_echo import WebCapabilities, examine, security, tls_summary
 
 if TYPE_CHECKING:
@@ -59,7 +61,8 @@ def main(argv: Sequence[str]) -> int:
     Raises DicomSendError if the command line is invalid or there is no association.
     """
     try:
-        return _test(parser().read(argv))
+        with own_form(["echo", *argv]):
+            return _test(parser().read(argv))
     except DicomSendError as exc:
         if is_on(_JSON, argv):
             write_json({"error": str(exc), "exit_code": exc.exit_code})
@@ -75,7 +78,7 @@ def parser() -> Parser:
         metavar="AE@HOST:PORT",
         help="The server (a URL for DICOMweb), or its name in servers.toml. Options can name it "
         "instead.",
-    )
+    ).complete = COMPLETE_SERVER  # type: ignore[attr-defined]
     for group in (Group.SERVER, Group.TLS):
         rows = [row for row in (*OPTIONS, ROWS["server"]) if row.group is group]
         command.add_options(group.title, rows)

@@ -1,5 +1,6 @@
 """Parser of a command line whose missing options come from environment variables."""
 
+import logging
 import os
 import re
 from argparse import SUPPRESS, Action, ArgumentParser, BooleanOptionalAction
@@ -7,6 +8,7 @@ from argparse import RawDescriptionHelpFormatter as Formatter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 from typing import Any, ClassVar, NoReturn
 
 from ..errors import UsageError
@@ -14,6 +16,9 @@ from ..option_types import BOOLEAN, SWITCH, Option, Place
 from ..options import OPTIONS
 from .completion import COMPLETIONS
 from .options import naming
+from .suggestions import similar
+
+log = logging.getLogger(__name__)
 
 _FLAGS = {one.name: one.flag for one in OPTIONS if "_" in one.name}
 
@@ -98,7 +103,11 @@ class Parser(ArgumentParser):
 
     def read(self, argv: Sequence[str]) -> Arguments:
         """Parse and check a command line; options and words may alternate. Raises UsageError."""
-        given = vars(self.parse_intermixed_args(argv))
+        self._check_switches(argv)
+        namespace, unknown = self.parse_known_intermixed_args(argv)
+        if unknown:
+            self.error(self._unknown(unknown))
+        given = vars(namespace)
         rows = {row.name: row for row in self.options}
         typed = {name: rows[name].type.read(given[name]) for name in rows if name in given}
         variables = {
@@ -115,10 +124,39 @@ class Parser(ArgumentParser):
         words = [words] if isinstance(words, str) else words
         return Arguments(words, values, frozenset(typed), variables)
 
-    def unknown_variables(self) -> list[str]:
-        """Return the environment variables that look like options, but are none."""
-        known = {row.variable for row in self.options}
-        return sorted(name for name in os.environ.keys() - known if name.startswith("DICOM_SEND_"))
+    def warn_of_variables(self) -> None:
+        """Log the environment variables that look like options, but are none."""
+        known = [row.variable for row in self.options]
+        for name in sorted(os.environ.keys() - set(known)):
+            if name.startswith("DICOM_SEND_"):
+                meant = similar(name, known)
+                log.warning("%s: unknown option%s; see dicom-send --help-all", name, meant)
+
+    def _check_switches(self, argv: Sequence[str]) -> None:
+        """Raise UsageError for the value of an option that takes none, as in `--stamp false`."""
+        rows = [row for row in self.options if row.type in (BOOLEAN, SWITCH)]
+        switches = {name: row for row in rows for name in (row.flag, row.short)}
+        for word, following in pairwise([*argv, ""]):
+            name, _, value = word.partition("=")
+            row = switches.get(name) if name else None
+            value = value or ("" if os.path.lexists(following) else following)
+            is_on = BOOLEAN.read(value)
+            if row and isinstance(is_on, bool):
+                off = f"write --no{row.flag[1:]}" if row.type is BOOLEAN else "leave it out"
+                self.error(f"{name} takes no value: {f'write {name}' if is_on else off}")
+
+    def _unknown(self, words: Sequence[str]) -> str:
+        """Return the error for unknown options, or for words that are too many."""
+        name = words[0].partition("=")[0]
+        if not name.startswith("-"):
+            return f"too many arguments: {' '.join(words)}"
+        known = [
+            name
+            for actions in self.groups.values()
+            for one in actions
+            for name in one.option_strings
+        ]
+        return f"unknown option {name}{similar(name, known)}"
 
 
 def is_on(switch: Option, argv: Sequence[str]) -> bool:

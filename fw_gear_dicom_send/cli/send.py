@@ -30,6 +30,7 @@ from .json_log import JSONEvents, JSONFormatter, log_event
 from .local_source import LocalReports, LocalSource, read_paths
 from .parser import Arguments, is_on
 from .result_line import log_result
+from .suggestions import check_subcommand, own_form
 
 if TYPE_CHECKING:
     from ..network.commitment_listener import CommitmentListener
@@ -64,12 +65,16 @@ def _command(argv: list[str]) -> int:
     if argv and argv[0] in _SUBCOMMANDS:
         _warn_of_path(argv[0])
         return _SUBCOMMANDS[argv[0]](argv[1:])
+    if not argv and not os.environ.keys() & {ROWS["files_from"].variable}:
+        sys.stderr.write(f"{parser().format_usage()}See dicom-send --help\n")
+        return ExitCode.USAGE
     results = _Results()
     code: int = ExitCode.NOT_ALL_SENT
     error = ""
     started = monotonic()
     try:
-        code = _parse_and_run(argv, results)
+        with own_form(argv):
+            code = _parse_and_run(argv, results)
     except DicomSendError as exc:
         error, code = str(exc), exc.exit_code
         # Once the run has started, the pipeline has logged the error before its consequences.
@@ -96,14 +101,15 @@ def _warn_of_path(subcommand: str) -> None:
 
 
 def _parse_and_run(argv: list[str], results: _Results) -> int:
+    if argv:
+        check_subcommand(argv[0], _SUBCOMMANDS)
     known = parser()
     arguments = known.read(argv)
+    known.warn_of_variables()
     if arguments.values.get("debug"):
         log_details()
     if arguments.values.get("quiet"):
         logging.getLogger().setLevel(logging.ERROR)
-    for name in known.unknown_variables():
-        log.warning("%s: unknown option; see dicom-send --help-all", name)
     return _run(arguments, results)
 
 

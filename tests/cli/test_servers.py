@@ -133,7 +133,7 @@ def test_a_word_that_is_both_a_path_and_a_server_is_an_error(
         (["A@pacs:99999"], "A@pacs:99999: 99999 was given"),
         (["A@pacs:104", "--port", "11112"], "--port repeats a part of A@pacs:104; remove it"),
         (["A@pacs:104", "--destination", "x"], "both name a server"),
-        (["--server", "wrong"], "[wrong] hots: unknown key; allowed: "),
+        (["--server", "wrong"], "[wrong] hots: unknown key (did you mean host?); allowed: "),
         (["--server", "nobody"], "known servers: archive, lost, wrong"),
         (["--destination", "pacs:104", "-aec", "A"], "write --destination pacs --port 104"),
         (["--destination", "pacs:104"], "write --destination pacs --port 104"),
