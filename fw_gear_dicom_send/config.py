@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from .delivery.sender import ServerName
+from .dicom.image_choice import ImageChoice
 from .dicom.types import PrivateTag
 from .dicomweb.names import server_name
 from .errors import ConfigError
@@ -99,6 +100,13 @@ class SendConfig(Options):
         """The selection of files by their names."""
         return NameChoice(NamePatterns(self.include), NamePatterns(self.exclude))
 
+    @cached_property
+    def images(self) -> ImageChoice:
+        """The selection of images by their datasets. Gears select files instead."""
+        if self.place is Place.GEAR:
+            return ImageChoice()
+        return ImageChoice(*map(NamePatterns, (self.modality, self.study, self.series)))
+
     def in_effect(self) -> Iterator[tuple[Option, Any]]:
         """Yield the options of the program that have an effect, with their values."""
         for option in OPTIONS:
@@ -131,7 +139,7 @@ def parse(config_json: Mapping[str, Any]) -> GearConfig:
     api_key = (inputs.get("api-key") or {}).get("key")
     if not api_key:
         raise ConfigError("api-key", None, "the API key that Flywheel gives to a job")
-    values = checked({**options, **files})
+    values = checked({**options, **files}, Place.GEAR)
     if is_url(values["destination"]):
         log.info("No effect with a URL as destination: %s", ", ".join(_IGNORED_BY_WEB))
     return GearConfig(
@@ -143,9 +151,9 @@ def parse(config_json: Mapping[str, Any]) -> GearConfig:
     )
 
 
-def checked(given: Mapping[str, Any]) -> dict[str, Any]:
+def checked(given: Mapping[str, Any], place: Place) -> dict[str, Any]:
     """Return options by name from JSON; raise ConfigError if they are invalid, or contradict."""
-    options = check_all(OPTIONS, given)
+    options = check_all([option.of(place) for option in OPTIONS], given)
     if url := ServerURL.of(options["destination"]):
         if options["tls_enabled"] and not url.is_secure:
             raise ConfigError("destination", str(url), "a URL with https if tls_enabled is true")

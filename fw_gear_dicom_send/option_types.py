@@ -12,6 +12,7 @@ from ipaddress import AddressValueError, IPv6Address
 from pathlib import Path
 from typing import Any
 
+from .bandwidth import Timetable
 from .errors import ConfigError
 from .server_url import ServerURL, is_url, without_secrets
 
@@ -96,6 +97,7 @@ class Option:
         short: The short form of the flag. Those that DCMTK also has mean the same as there.
         long: The long form of the flag, if it is not made from the name.
         needs: The option without which this one has no effect.
+        command_type: The type in `dicom-send`, if it differs.
     """
 
     name: str
@@ -113,6 +115,13 @@ class Option:
     short: str = ""
     long: str = ""
     needs: str = ""
+    command_type: OptionType | None = None
+
+    def of(self, place: Place) -> "Option":
+        """Return the row as a program has it."""
+        if place is Place.COMMAND and self.command_type:
+            return replace(self, type=self.command_type)
+        return self
 
     @property
     def flag(self) -> str:
@@ -277,6 +286,17 @@ def _is_private(given: Any) -> bool:
     return type(group) is int and group in range(0x0009, 0xFFFF, 2)
 
 
+def _is_rate(given: float) -> bool:
+    return given == 0 or _MIN_RATE <= given <= _MAX_RATE
+
+
+def _is_timetable(given: str) -> bool:
+    try:
+        return all(map(_is_rate, Timetable(given).limits))
+    except ValueError:
+        return False
+
+
 def _is_flywheel_tag(given: Any) -> bool:
     tag = given.strip() if isinstance(given, str) else "\n"
     return tag.isprintable() and len(tag) <= _MAX_FLYWHEEL_TAG
@@ -310,13 +330,20 @@ PRIVATE_GROUP = OptionType(
 )
 RATE = OptionType(
     f"0 for no limit, or {_MIN_RATE:g} to {_MAX_RATE} MB/s",
-    lambda given: type(given) in (int, float) and (given == 0 or _MIN_RATE <= given <= _MAX_RATE),
+    lambda given: type(given) in (int, float) and _is_rate(given),
     float,
     {"type": "number", "minimum": 0, "maximum": _MAX_RATE},
     _number,
-    lambda value: f"{value:g} MB/s" if value else "no limit",
+    lambda value: value if isinstance(value, str) else f"{value:g} MB/s" if value else "no limit",
     "MB/S",
 )
+TIMETABLE = replace(
+    RATE,
+    allowed=f"{RATE.allowed}, or a timetable: '08:00 2, 18:00 off'",
+    is_valid=lambda given: _is_timetable(given) if isinstance(given, str) else RATE.is_valid(given),
+    convert=_same,
+)
+"""A rate, or a timetable as text."""
 FLYWHEEL_TAG = OptionType(
     f"a tag of at most {_MAX_FLYWHEEL_TAG} characters, or none",
     _is_flywheel_tag,

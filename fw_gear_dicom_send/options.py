@@ -13,6 +13,7 @@ from .option_types import (
     MAX_PORT,
     PRIVATE_GROUP,
     RATE,
+    TIMETABLE,
     Group,
     Place,
     choice,
@@ -141,11 +142,28 @@ class Options:
         "with commas. Case is ignored.",
         brief="Skip files with matching names",
     )
-    modality: tuple[str, ...] = _flywheel_files(
+    modality: tuple[str, ...] = _files(
         several(200, "MODALITY"),
         "",
         "Send only files of this modality on Flywheel, such as MR. Separate values with commas. "
         "Empty: all files.",
+        command="Send only images of this modality (0008,0060), such as MR. Separate values with "
+        "commas.",
+        brief="Send only images of a modality: MR,CT",
+    )
+    study: tuple[str, ...] = _files(
+        several(1000, "STUDY"),
+        "",
+        "Send only images of this study: its UID, or a pattern for its description (0008,1030), "
+        "such as 'brain*'. Separate values with commas. Case is ignored.",
+        where=Place.COMMAND,
+    )
+    series: tuple[str, ...] = _files(
+        several(1000, "SERIES"),
+        "",
+        "Send only images of this series: its UID, or a pattern for its description (0008,103E), "
+        "such as '*t1*'. Separate values with commas. Case is ignored.",
+        where=Place.COMMAND,
     )
     file_tags: tuple[str, ...] = _flywheel_files(
         several(1000, "TAG"),
@@ -166,10 +184,13 @@ class Options:
         "the original. never: such images fail. uncompressed: send all images uncompressed. "
         "lossless: compress images without loss (JPEG-LS or JPEG 2000), for slow links.",
     )
-    bandwidth_limit: float = _sending(
+    bandwidth_limit: float | str = _sending(
         RATE,
         0,
         "Maximum rate of all associations together, in MB/s (0.1 or more). 0: no limit.",
+        command="Maximum rate of all associations together, in MB/s (0.1 or more), or a timetable "
+        "in local time: '08:00 2, 18:00 off', 'Mon-07:00 2, Fri-19:00 off'. 0: no limit.",
+        command_type=TIMETABLE,
     )
     on_conflict: OnConflict = _sending(
         choice(OnConflict),

@@ -53,13 +53,14 @@ class Program(Enum):
 
 
 class Skipped(Enum):
-    """Kind of a file that contains no image. Such files are skipped and counted."""
+    """Kind of a file without an image to send. Such files are skipped and counted."""
 
     NOT_DICOM = "not DICOM"
     DICOMDIR = "DICOMDIR"
     EMPTY = "empty"
     SPECIAL = "FIFO, socket or device"
     NESTED = "archive in a nested archive"
+    NOT_SELECTED = "not selected"
 
 
 class Kind(Enum):

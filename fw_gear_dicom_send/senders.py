@@ -1,11 +1,13 @@
 """Senders: chooses the sender for the server of a configuration, and owns its resources."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .bandwidth import Timetable
 from .config import SendConfig
 from .delivery.sender import Sender
 from .dicom.conversion import Conversion
@@ -122,10 +124,20 @@ def web_sender(
 
 
 def _transport(config: SendConfig, context: tls.TLSContext | None, timeouts: Timeouts) -> Transport:
-    limit = config.bandwidth_limit
+    throttle = None
+    if config.bandwidth_limit:
+        throttle = Throttle(_rate(config.bandwidth_limit))
     return Transport(
         context,
         replace(timeouts, response=config.response_timeout),
-        Throttle(limit * MEGABYTE) if limit else None,
+        throttle,
         config.tls.profile if config.tls else "",
     )
+
+
+def _rate(limit: float | str) -> float | Callable[[], float]:
+    """Return a rate in bytes per second, or a function that returns it by a timetable."""
+    if not isinstance(limit, str):
+        return limit * MEGABYTE
+    timetable = Timetable(limit)
+    return lambda: timetable.limit(datetime.now()) * MEGABYTE

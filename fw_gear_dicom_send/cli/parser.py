@@ -83,7 +83,7 @@ class Parser(ArgumentParser):
     ) -> None:
         """Add rows to a new group; `text` returns their descriptions, by default those for help."""
         group, text = self.add_argument_group(title), text or partial(_help, self.place)
-        for row in options:
+        for row in (one.of(self.place) for one in options):
             flags = (row.short, row.flag) if row.short and self.place is Place.COMMAND else ()
             action = group.add_argument(
                 *(flags or (row.flag,)),

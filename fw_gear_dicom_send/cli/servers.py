@@ -110,7 +110,7 @@ def _test(chosen: Mapping[str, settings.Settings]) -> ExitCode:
             with options.naming(server.origins):
                 config = server.config()
                 if config.url:
-                    write(f"{line}  STOW-RS: {examine(config, config.url).store_result}\n")
+                    write(f"{line}  {examine(config, config.url).result}\n")
                     continue
                 config, context = senders.connected(config)
             server_info = preflight.check(config.peer, context)

@@ -47,7 +47,7 @@ class Settings:
         """Return the checked configuration. Raises UsageError."""
         options.check_files(self.values, self.origins)
         with options.naming(self.origins):
-            return SendConfig(**checked(self.values))
+            return SendConfig(**checked(self.values, Place.COMMAND))
 
 
 def read(arguments: Arguments) -> Settings:

@@ -265,7 +265,10 @@ class ImageQueue:
                 file.skip(item)
                 return None
         if file.wants(item.number):
-            return self._stamp(file.entry, item)
+            images = self._config.images
+            if isinstance(item, Unreadable) or not images or images.selects(item.content):
+                return self._stamp(file.entry, item)
+            file.skip(Skipped.NOT_SELECTED)
         if isinstance(item, Member):
             item.content.close()
         return None

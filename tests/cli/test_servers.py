@@ -317,8 +317,8 @@ def test_an_identity_that_others_can_read_is_logged(tmp_path: Path) -> None:
 def test_an_empty_server_list_is_not_an_error(tmp_path: Path) -> None:
     """The output shows the expected path of the file."""
     result = run("servers", cwd=tmp_path)
-    assert os.path.join("dicom-send", "servers.toml") in result.stdout
-    assert result.exit_code == 0
+    assert os.path.join("dicom-send", "servers.toml") in result.stderr
+    assert (result.stdout, result.exit_code) == ("", 0)
 
 
 def test_quiet_logs_no_progress(series: Path, python_scp: PythonSCP, tmp_path: Path) -> None:
