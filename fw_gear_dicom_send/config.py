@@ -60,6 +60,12 @@ class SendConfig(Options):
         return PeerAE(self.destination, self.port, *titles, self.user_identity)
 
     @property
+    def warnings(self) -> tuple[str, ...]:
+        """The risks of the configuration, in words."""
+        is_open = self.tls and not self.tls.require_peer_cert
+        return ("the server's certificate was not verified",) if is_open else ()
+
+    @property
     def server(self) -> ServerName:
         """The names of the server."""
         profile = self.tls.profile if self.tls else ""

@@ -31,13 +31,15 @@ class ExitCode(IntEnum):
 
 
 class DicomSendError(Exception):
-    """The run cannot continue. The message is one line for the user."""
+    """The run cannot continue. The message is one line for the user: the cause, and the advice."""
 
     exit_code: int = ExitCode.NOT_ALL_SENT
 
-    def __init__(self, message: str) -> None:
-        """Make the message printable."""
-        super().__init__(printable(message))
+    def __init__(self, cause: str, advice: str = "") -> None:
+        """Make the message printable. The advice begins with a small letter."""
+        self.cause = printable(cause)
+        self.advice = printable(advice)
+        super().__init__(": ".join(filter(None, (self.cause, self.advice))))
 
 
 class ConfigError(DicomSendError):
@@ -99,6 +101,11 @@ class ServerError(DicomSendError):
 class WorkFolderError(DicomSendError):
     """The work folder cannot be used."""
 
+    def __init__(self, why: str) -> None:
+        """Say why."""
+        advice = "check its permissions, and the space on its disk"
+        super().__init__(f"Cannot write to the work folder: {why}", advice)
+
 
 class CancelledError(DicomSendError):
     """A signal ended the run before all images were sent."""
@@ -106,4 +113,4 @@ class CancelledError(DicomSendError):
     def __init__(self, signal: Signals) -> None:
         """Name the signal."""
         self.exit_code = 128 + signal
-        super().__init__(f"The run was stopped by {signal.name}")
+        super().__init__(f"Stopped by {'Ctrl-C' if signal is Signals.SIGINT else signal.name}")

@@ -144,6 +144,7 @@ class Kind(Enum):
     NOT_NAMED = "not-named"
     WARNING = "stored-with-warning"
     ALREADY_STORED = "already-stored"
+    DUPLICATE = "duplicate"
     ANSWER_LOST = "answer-lost"
     SENT_EARLIER = "sent-earlier"
     OVERWRITTEN = "overwritten"
@@ -181,7 +182,7 @@ class Kind(Enum):
     OTHER = "other"
 
 
-NOT_SENT_AGAIN = (Kind.ALREADY_STORED, Kind.SENT_EARLIER)
+NOT_SENT_AGAIN = (Kind.ALREADY_STORED, Kind.SENT_EARLIER, Kind.DUPLICATE)
 """Kinds of images that the server already has. They are counted separately, without advice."""
 
 

@@ -15,7 +15,7 @@ from .network import identity, tls
 from .network.store import RESEND_POLICY, StorageSCU
 from .network.throttle import Throttle
 from .network.timeouts import DEFAULT_TIMEOUTS, Timeouts
-from .network.transport import Transport, resolve
+from .network.transport import Transport
 from .retry import RetryPolicy
 from .server_url import ServerURL
 from .text import MEGABYTE
@@ -28,10 +28,8 @@ if TYPE_CHECKING:
 def connected(config: SendConfig) -> tuple[SendConfig, tls.TLSContext | None]:
     """Return the configuration with its user identity, and the TLS context.
 
-    Raises ConfigError if the host is unknown, or if a certificate or the user identity is invalid.
+    Raises ConfigError if a certificate or the user identity is invalid.
     """
-    if not config.url:
-        resolve(config.peer)
     if config.identity:
         config = replace(config, user_identity=identity.read(config.identity))
     return config, tls.make_context(config.tls) if config.tls else None
@@ -93,16 +91,13 @@ def web_sender(
 ) -> "WebSender":
     """Return the sender for a DICOMweb server.
 
-    Raises ConfigError if the host is unknown, or if the credentials or a proxy are invalid.
+    Raises ConfigError if the credentials or a proxy are invalid.
     """
     # h11 takes long to import, and most runs send by C-STORE.
     from .dicomweb import credentials
-    from .dicomweb.route import Route
     from .dicomweb.stow import WebSender
 
     transport = _transport(config, context, timeouts)
-    if not Route.to(url, transport).proxy:
-        resolve(url, timeouts)
     known: credentials.Credentials = credentials.NO_CREDENTIALS
     if config.authorization:
         known = credentials.read(config.authorization, is_open=config.identity_without_tls)

@@ -70,7 +70,8 @@ class LocalSource:
         shown = [printable(str(path)) for path in self._paths[:MAX_PATHS]]
         more = len(self._paths) - len(shown)
         path = ", ".join(shown) + (f" and {more:,} more" if more else "")
-        origin = Origin(Program.COMMAND, path)
+        are_files = all(map(_is_plain_file, chosen))
+        origin = Origin(Program.COMMAND, path, noun="file" if are_files else "path")
         return Selection(chosen, place, printable(label), left_out=left_out, origin=origin)
 
     def fetcher(self, _: Path) -> Fetcher:
@@ -146,6 +147,10 @@ def _found(entry: FileEntry) -> Path | DownloadFailure:
     return Path(entry.key)
 
 
+def _is_plain_file(entry: FileEntry) -> bool:
+    return os.path.isfile(entry.key) and not is_archive_name(entry.name)
+
+
 def _entry(parent: Container, name: str, path: str, size: int | None = None) -> FileEntry:
     return FileEntry(parent, printable(name), printable(path), size, key=path)
 
@@ -190,14 +195,13 @@ class LocalReports:
         self.paths: list[Path] = []
 
     def rows(self, reports: Sequence[FileReport]) -> Sequence[FileReport]:
-        """Drop reports of files without DICOM images, but keep at least one for each given path."""
-        found = {report.entry.parent for report in reports if not report.has_no_image}
-        kept = []
-        for report in reports:
-            if not report.has_no_image or report.entry.parent not in found:
-                found.add(report.entry.parent)
-                kept.append(report)
-        return kept
+        """Drop reports of files without DICOM images.
+
+        If no file has an image, keep one report for each given path.
+        """
+        kept = [report for report in reports if not report.has_no_image]
+        first = {report.entry.parent: report for report in reversed(reports)}
+        return kept or list(reversed(first.values()))
 
     def deliver(self, _: Container, path: Path) -> bool:
         """Keep the path of a report, which is already in its place."""

@@ -9,13 +9,13 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from tempfile import gettempdir
-from time import monotonic
 from typing import TYPE_CHECKING
 
 from ..account import Account
 from ..config import SendConfig
 from ..errors import DicomSendError, ExitCode, UsageError
 from ..exit_codes import exit_code, log_details, silence_pydicom
+from ..models import Origin
 from ..option_types import check_all
 from ..options import OPTIONS
 from ..reasons import Program
@@ -50,6 +50,8 @@ class _Results:
         self.account = account
 
 
+REASONS_LOG = f"{__package__.rpartition('.')[0]}.report.publish"
+"""Logger of the reasons why images were not sent. It takes long to import."""
 _SUBCOMMANDS = {"echo": echo.main, "servers": servers.main}
 
 
@@ -70,20 +72,19 @@ def _command(argv: list[str]) -> int:
         return ExitCode.USAGE
     results = _Results()
     code: int = ExitCode.NOT_ALL_SENT
-    error = ""
-    started = monotonic()
+    error: DicomSendError | None = None
     try:
         with own_form(argv):
             code = _parse_and_run(argv, results)
     except DicomSendError as exc:
-        error, code = str(exc), exc.exit_code
+        error, code = exc, exc.exit_code
         # Once the run has started, the pipeline has logged the error before its consequences.
         if not replace(results.account, error=error).has_started:
             raise
     finally:
         reports = [str(path) for path in results.reports.paths]
         known = replace(results.account, error=error, error_code=code, reports=reports)
-        _show(known, argv, monotonic() - started)
+        _show(known, argv)
     return code
 
 
@@ -110,15 +111,16 @@ def _parse_and_run(argv: list[str], results: _Results) -> int:
         log_details()
     if arguments.values.get("quiet"):
         logging.getLogger().setLevel(logging.ERROR)
+        logging.getLogger(REASONS_LOG).setLevel(logging.WARNING)
     return _run(arguments, results)
 
 
-def _show(account: Account, argv: Sequence[str], seconds: float) -> None:
+def _show(account: Account, argv: Sequence[str]) -> None:
     """Log the closing line, and write the summary for programs if an option asks for it."""
     if is_on(ROWS["log_json"], argv):
         log_event("summary", **summary(account))
     elif account.has_started:
-        log_result(account, seconds)
+        log_result(account, argv)
     if is_on(ROWS["json"], argv):
         write_json(summary(account))
 
@@ -138,7 +140,9 @@ def _run(arguments: Arguments, results: _Results) -> int:
         if command.files_from is not None:
             listed = read_paths(command.files_from, ends_with_nul=command.from0)
         config = chosen.config()
-        results.account = Account(server=config.server, options=tuple(config.in_effect()))
+        results.account = Account(
+            server=config.server, options=tuple(config.in_effect()), origin=Origin(Program.COMMAND)
+        )
         _check(config, arguments, chosen.paths)
         source = LocalSource(
             chosen.paths, config.names, listed=listed, shows_names=config.show_member_names

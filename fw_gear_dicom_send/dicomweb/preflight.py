@@ -158,15 +158,15 @@ def _explained(service: WebService, exc: Exception) -> ServerError:
     where = f"{service.url}"
     match exc:
         case TLSError():
-            return ServerError(f"{where}: {exc}: {exc.advice}")
+            return ServerError(f"{where}: {exc}", exc.advice)
         case NoConnectionError():
             advice = "check destination, that the server runs, and that no firewall blocks it"
         case TokenError() | ClosedError(reason=Reason(kind=Kind.NOT_AUTHORIZED)):
             advice = _CREDENTIALS
         case _:
             advice = "check that destination is the URL of a DICOMweb server, and http or https"
-    return ServerError(f"{where}: {exc}: {advice}")
+    return ServerError(f"{where}: {exc}", advice)
 
 
 def _error(service: WebService, problem: str, advice: str) -> ServerError:
-    return ServerError(f"{service.url}: {problem}: {advice}")
+    return ServerError(f"{service.url}: {problem}", advice)

@@ -97,7 +97,7 @@ def check(
             refusal = service.refusal(alone)
             alone.release()
             if refusal:
-                raise ServerError(_refusal(service.service, peer, refusal.text))
+                raise _refusal(service.service, peer, refusal.text)
         return ServerInfo(
             assoc.implementation,
             assoc.max_pdu_length,
@@ -172,9 +172,9 @@ def _answers(
     return assoc.accepted, "" if is_accepted else words
 
 
-def _refusal(service: str, peer: PeerAE, cause: object) -> str:
-    """Return the message for a server without a service that the run needs."""
-    return f"Cannot use {service} at {peer.where}: {cause}: {_NO_SERVICE}"
+def _refusal(service: str, peer: PeerAE, cause: object) -> ServerError:
+    """Return the error for a server without a service that the run needs."""
+    return ServerError(f"Cannot use {service} at {peer.where}: {cause}", _NO_SERVICE)
 
 
 def _log_identity(identity: UserIdentity, *, is_confirmed: bool) -> None:
@@ -205,7 +205,7 @@ def _open_with(
             raise
         _open(peer, tls_context, _VERIFICATION, policy, timeouts).release()
         names = " and ".join(service.service for service in services)
-        raise ServerError(_refusal(names, peer, exc)) from exc
+        raise _refusal(names, peer, exc) from exc
 
 
 @contextmanager
@@ -214,11 +214,10 @@ def _explained(purpose: str = "") -> Iterator[None]:
     try:
         yield
     except TLSError as exc:
-        raise ServerError(f"{start}{exc}: {exc.advice}") from exc
+        raise ServerError(f"{start}{exc}", exc.advice) from exc
     except AssociationError as exc:
-        raise ServerError(
-            f"{start}{exc}: {_ADVICE.get(type(exc), _ADVICE[NoAnswerError])}"
-        ) from exc
+        advice = _ADVICE.get(type(exc), _ADVICE[NoAnswerError])
+        raise ServerError(f"{start}{exc}", advice) from exc
 
 
 def _open(

@@ -27,10 +27,11 @@ from .image_notes import ImageNotes, missing_text
 from .images_csv import ImagesCSV
 from .modality_counts import ModalityCounts
 from .output import write_whole
-from .reason_groups import ImageExamples, common_refusal
+from .reason_groups import ImageExamples, main_cause
+from .result_line import result_line
 from .throughput import Throughput
 from .verification import Verifications
-from .wording import image_counts, skipped_files
+from .wording import skipped_files
 
 log = logging.getLogger(__name__)
 
@@ -100,6 +101,7 @@ class Reports:
 
     def start_resending(self) -> None:
         """From now on, let resent images replace their earlier results."""
+        self._throughput.start_resending()
         self._modalities.start_resending()
         self._notes.start_resending()
         if self.images:
@@ -123,15 +125,20 @@ class Reports:
         reported = {row.entry for row in rows}
         passed_over = LeftOutFiles()
         skipped: Counter[Skipped] = Counter()
+        places = {row.entry.parent for row in rows}
         for row in all_rows:
             skipped.update(dict(row.skipped))
             if row.entry.is_any_archive and row.entry not in reported:
                 passed_over.add(Exclusion.NO_IMAGE, row.entry.name)
+            elif self._program is Program.COMMAND and row.entry.parent not in places:
+                places.add(row.entry.parent)
+                passed_over.add(Exclusion.NO_IMAGE_BELOW, row.entry.parent.id)
         config, selection, facts = self._config, self._selection, sender.facts()
         note = " (dry run: nothing was sent)" * config.dry_run
         return Account(
             server=sender.server,
             options=tuple(config.in_effect()),
+            warnings=config.warnings,
             title=f"DICOM send: {selection.report_label}{note}",
             origin=selection.origin,
             left_out=selection.left_out,
@@ -148,11 +155,10 @@ class Reports:
             other_content=dict(self._notes.content),
             retries=facts.retries,
             losses=facts.losses,
-            given_up=facts.given_up.text if facts.given_up else "",
+            given_up=facts.given_up,
             sections=sender.sections(),
             versions=versions(),
-            error=str(error or ""),
-            error_code=error.exit_code if error else None,
+            error=error,
         )
 
     def publish(
@@ -170,6 +176,9 @@ class Reports:
             # The command has logged each path, and its closing line has the counts.
             title = self._text(Report.FILES).capitalize()
             log.info("%s\n%s", title, files_csv.render_table(account.rows))
+            if account.has_started:
+                level = logging.INFO if account.is_success else logging.ERROR
+                log.log(level, "%s", result_line(account, account.server.label))
         return account
 
     def discard(self) -> None:
@@ -179,15 +188,13 @@ class Reports:
 
     def _log(self, account: Account) -> None:
         """Log the results, the reason why the run ended early or sent nothing first."""
-        cause = account.cause or common_refusal(account.rows)
-        if account.has_started and cause:
+        cause = main_cause(account)
+        if account.has_started and cause and not account.is_cancelled:
             log.error("%s", cause)
         for left_out in account.without_image:
             log.info("%s", left_out.text)
         for line in files_csv.render_remarks(account.rows):
             log.warning("%s", line)
-        if self._program is Program.GEAR:  # the closing line of the command has the counts
-            log.info("%s", image_counts(*account.rows))
         if number := account.images_with(Kind.CONVERTED_AS_ASKED):
             log.info("%s converted (option conversion)", quantity(number, "image"))
         if number := account.images_with(Kind.NOT_LOOKED_UP):

@@ -29,6 +29,11 @@ class Image:
         """Position of the image."""
         return self.entry, self.number
 
+    @property
+    def place(self) -> str:
+        """The file and the member, for people."""
+        return f"{self.entry.path}, {self.name}" if self.name else self.entry.path
+
     def close(self) -> None:
         """Close the dataset if it is readable."""
         if isinstance(self.content, SOPInstance):
