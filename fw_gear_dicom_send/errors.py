@@ -16,6 +16,7 @@ A failure of one image or one file does not stop the run. It is a value with a `
 from enum import IntEnum
 from signal import Signals
 
+from .reasons import Program
 from .retry import is_temporary_status
 from .text import printable
 
@@ -93,9 +94,18 @@ class SiteError(DicomSendError):
 
 
 class ServerError(DicomSendError):
-    """Before the run, the DICOM server accepts no association or lacks a needed service."""
+    """Before the run, the DICOM server accepts no association or lacks a needed service.
+
+    The advice may have options in braces, such as `{called_ae}`. `template` keeps the braces, for
+    a program that names options in another way than the gear.
+    """
 
     exit_code = ExitCode.SERVER
+
+    def __init__(self, cause: str, advice: str = "") -> None:
+        """Name the options in the advice as the gear does."""
+        self.template = advice
+        super().__init__(cause, advice.format_map(Program.GEAR.value))
 
 
 class WorkFolderError(DicomSendError):

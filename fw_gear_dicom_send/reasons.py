@@ -9,16 +9,23 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
+from .documentation import documentation
+
 OUT_OF_MEMORY = "the machine does not have enough memory"
 _TEXTS = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
 """Text and advice of each code."""
 
 
 class _Words(dict[str, str]):
-    """The terms of a program. Any other key is an option, which the command writes with dashes."""
+    """The terms of a program. Any other key is an option, which the command writes with dashes.
+
+    The key `docs` is the address of the documentation.
+    """
 
     def __missing__(self, option: str) -> str:
         """Return an option as users of the program write it."""
+        if option == "docs":
+            return documentation()
         return option if self["program"] == "the gear" else f"--{option.replace('_', '-')}"
 
 

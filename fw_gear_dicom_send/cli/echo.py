@@ -110,20 +110,20 @@ def _test(arguments: Arguments) -> int:
         from ..network.contexts import storage_contexts
 
         config, context = senders.connected(config)
-    server = config.peer
-    server_info = preflight.check(server, context)
-    proposed = storage_contexts()
-    accepted = preflight.accepted(server, proposed, context)
-    first_accepted = [pair for pair in proposed if pair in accepted][:1]
-    answers = preflight.services(server, first_accepted, context)
-    capabilities = _Capabilities(
-        server,
-        server_info,
-        is_verified=config.tls_require_peer_cert,
-        services={answer.sop_class_uid: answer for answer in answers},
-        accepted=_by_class(proposed, accepted),
-        proposed=list(dict.fromkeys(pair.transfer_syntax for pair in proposed)),
-    )
+        server = config.peer
+        server_info = preflight.check(server, context)
+        proposed = storage_contexts()
+        accepted = preflight.accepted(server, proposed, context)
+        first_accepted = [pair for pair in proposed if pair in accepted][:1]
+        answers = preflight.services(server, first_accepted, context)
+        capabilities = _Capabilities(
+            server,
+            server_info,
+            is_verified=config.tls_require_peer_cert,
+            services={answer.sop_class_uid: answer for answer in answers},
+            accepted=_by_class(proposed, accepted),
+            proposed=list(dict.fromkeys(pair.transfer_syntax for pair in proposed)),
+        )
     _write(capabilities, arguments.values)
     return ExitCode.SUCCESS if server_info.echo_status == SUCCESS else ExitCode.NOT_ALL_SENT
 

@@ -2,7 +2,6 @@
 
 import logging
 import os
-import re
 from argparse import SUPPRESS, Action, ArgumentParser, BooleanOptionalAction
 from argparse import RawDescriptionHelpFormatter as Formatter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -13,14 +12,11 @@ from typing import Any, ClassVar, NoReturn
 
 from ..errors import UsageError
 from ..option_types import BOOLEAN, SWITCH, Option, Place
-from ..options import OPTIONS
 from .completion import COMPLETIONS
-from .options import naming
+from .options import naming, with_flags
 from .suggestions import similar
 
 log = logging.getLogger(__name__)
-
-_FLAGS = {one.name: one.flag for one in OPTIONS if "_" in one.name}
 
 
 @dataclass(frozen=True)
@@ -178,7 +174,7 @@ def _help(place: Place, row: Option) -> str:
     """Return a description with the choices, unless they are in the usage, and the default."""
     is_command = place is Place.COMMAND
     text = (row.command if is_command else row.batch) or row.text
-    text = re.sub(r"\w+", lambda word: _FLAGS.get(word[0], word[0]), text)
+    text = with_flags(text)
     if row.type.metavar and (choices := row.type.schema.get("enum")):
         text += f" One of: {'; '.join(choices)}."
     default = row.default_of_command if is_command else row.default

@@ -113,7 +113,7 @@ def _test(chosen: Mapping[str, settings.Settings]) -> ExitCode:
                     write(f"{line}  {examine(config, config.url).result}\n")
                     continue
                 config, context = senders.connected(config)
-            server_info = preflight.check(config.peer, context)
+                server_info = preflight.check(config.peer, context)
         except DicomSendError as exc:
             codes.append(ExitCode(exc.exit_code))
             write(f"{line}  failed: {exc}\n")

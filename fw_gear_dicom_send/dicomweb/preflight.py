@@ -30,7 +30,7 @@ _STUDIES = "/studies"
 _BUSY = (408, 429, 502, 503, 504)
 _NO_SERVICE = (404, 405, 501)
 _WRONG_BASE = "check the path of the URL: it must be the base of the DICOMweb service"
-_CREDENTIALS = "check authorization, and the permissions on the server"
+_CREDENTIALS = "check {authorization}, and the permissions on the server"
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,9 @@ def _redirected(service: WebService, response: Response) -> str:
     found = ServerURL.of(urljoin(f"{service.url}{_STUDIES}", location.split("?", 1)[0]))
     if not found or found.origin != service.url.origin:
         where = str(found) if found else "an invalid URL"
-        advice = "set destination to the URL of the server itself, as no credential goes elsewhere"
+        advice = (
+            "set {destination} to the URL of the server itself, as no credential goes elsewhere"
+        )
         raise _error(service, f"the server redirects to {where}", advice)
     if not found.path.endswith(_STUDIES):
         raise _error(service, f"the server redirects to {found}", _WRONG_BASE)
@@ -160,11 +162,11 @@ def _explained(service: WebService, exc: Exception) -> ServerError:
         case TLSError():
             return ServerError(f"{where}: {exc}", exc.advice)
         case NoConnectionError():
-            advice = "check destination, that the server runs, and that no firewall blocks it"
+            advice = "check {destination}, that the server runs, and that no firewall blocks it"
         case TokenError() | ClosedError(reason=Reason(kind=Kind.NOT_AUTHORIZED)):
             advice = _CREDENTIALS
         case _:
-            advice = "check that destination is the URL of a DICOMweb server, and http or https"
+            advice = "check that {destination} is the URL of a DICOMweb server, and http or https"
     return ServerError(f"{where}: {exc}", advice)
 
 

@@ -36,16 +36,16 @@ SERVICES = (STUDY_ROOT_FIND, PATIENT_ROOT_FIND, STORAGE_COMMITMENT)
 
 _VERIFICATION = tuple(Context(VERIFICATION, syntax) for syntax in FALLBACK_SYNTAXES)
 _ADVICE = {
-    NoConnectionError: "check destination and port, that the server runs, and that no firewall "
+    NoConnectionError: "check {destination} and {port}, that the server runs, and that no firewall "
     "blocks the connection",
-    NoAnswerError: "check that destination and port belong to a DICOM server, and whether it "
+    NoAnswerError: "check that a DICOM server uses {destination} and {port}, and whether it "
     "requires TLS",
     TransientRejectionError: "try again later, or have the server's limit of associations raised",
-    AssociationError: "check called_ae and calling_ae, and that the server knows both",
+    AssociationError: "check {called_ae} and {calling_ae}, and that the server knows both",
 }
 _NO_SERVICE = (
-    "have it enabled for calling_ae (Orthanc: in DicomModalities), name another AE in query_ae "
-    "and query_port, or turn off verify and skip_existing"
+    "have it enabled for {calling_ae} (Orthanc: in DicomModalities), name another AE in {query_ae} "
+    "and {query_port}, or turn off {verify} and {skip_existing}"
 )
 
 

@@ -10,7 +10,16 @@ from tests.support.preloaded import REPOSITORY
 
 PACKAGE = "fw_gear_dicom_send"
 LAYERS = (
-    {"reasons", "retry", "text", "imports", "name_patterns", "server_url", "bandwidth"},
+    {
+        "reasons",
+        "retry",
+        "text",
+        "imports",
+        "name_patterns",
+        "server_url",
+        "bandwidth",
+        "documentation",
+    },
     {"errors", "report_names", "sections"},
     {"exit_codes", "option_types"},
     {"options"},

@@ -77,9 +77,7 @@ NO_VALID_ANSWER = "sent no valid answer to the association request"
 BEFORE_THE_ANSWER = "before the answer to a request"
 DURING_A_REQUEST = "during a request"
 CHECK_TITLES = "check called_ae and calling_ae, and that the server knows both"
-CHECK_DICOM = (
-    "check that destination and port belong to a DICOM server, and whether it requires TLS"
-)
+CHECK_DICOM = "check that a DICOM server uses destination and port, and whether it requires TLS"
 CHECK_ADDRESS = (
     "check destination and port, that the server runs, and that no firewall blocks the connection"
 )
@@ -109,7 +107,7 @@ OTHER_PROFILE = (
 NO_HANDSHAKE = "no answer to the TLS handshake"
 NOT_TRUSTED = "the server's certificate is not trusted"
 ADD_ITS_CA = "set add_cert_file to the certificate of its CA, or to its own certificate"
-OTHER_NAME = "the name in the server's certificate does not match destination"
+OTHER_NAME = "the name in the server's certificate does not match its host name"
 CORRECT_THE_NAME = (
     "set destination to the name in the certificate; or set add_cert_file to the server's own "
     "certificate, without tls_check_hostname"
