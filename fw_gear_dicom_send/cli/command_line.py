@@ -2,7 +2,7 @@
 
 from ..option_types import Group, Place
 from ..options import OPTIONS
-from . import echo, servers
+from . import check, echo, servers
 from .command_options import COMMAND_OPTIONS
 from .completion import COMPLETE_WORD
 from .help import add_completion, add_help, add_version
@@ -65,6 +65,7 @@ def parser() -> Parser:
         add_help=False,
         usage="dicom-send PATH... AE@HOST:PORT [options]\n"
         "       dicom-send PATH... NAME [options]          NAME is in servers.toml\n"
+        "       dicom-send check PATH... AE@HOST:PORT      compares, sends nothing\n"
         "       dicom-send echo AE@HOST:PORT [options]\n"
         "       dicom-send servers [--test] [NAME...]",
     )
@@ -80,5 +81,7 @@ def parser() -> Parser:
         command.add_options(group.title, [row for row in rows if row.group is group])
     add_help(command, _BRIEF_DESCRIPTION, _BRIEF_EPILOG)
     add_version(command)
-    add_completion(command, parser, {"echo": echo.parser, "servers": servers.parser})
+    add_completion(
+        command, parser, {"check": check.parser, "echo": echo.parser, "servers": servers.parser}
+    )
     return command

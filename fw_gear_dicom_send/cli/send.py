@@ -22,7 +22,7 @@ from ..reasons import Program
 from ..report.progress import Progress
 from ..report.schemas import summary
 from ..report_names import time_in
-from . import echo, options, server_words, servers, settings
+from . import check, echo, options, server_words, servers, settings
 from .command_line import parser
 from .command_options import COMMAND_OPTIONS, ROWS, CommandOptions
 from .console import begin_logging, write_json
@@ -52,7 +52,7 @@ class _Results:
 
 REASONS_LOG = f"{__package__.rpartition('.')[0]}.report.publish"
 """Logger of the reasons why images were not sent. It takes long to import."""
-_SUBCOMMANDS = {"echo": echo.main, "servers": servers.main}
+_SUBCOMMANDS = {"check": check.main, "echo": echo.main, "servers": servers.main}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
