@@ -90,7 +90,7 @@ class Options:
         "AE title of the gear, 1 to 16 characters. The server may need to know it.",
         command="AE title of this computer. The server may need to know it.",
         batch="AE title of the jobs.",
-        brief="AE title of this computer (default: DICOM_SEND)",
+        brief="Own AE title (default: DICOM_SEND)",
         command_default="DICOM_SEND",
         short="-aet",
     )

@@ -221,9 +221,10 @@ class _Comparison:
             raise ServerError(f"Cannot compare: {failure.text}")
         for uid, (_, place) in pending.items():
             reason = answer.unknown.get(uid)
-            if reason:
-                is_other = reason.kind is Kind.CONTENT_DIFFERS
-                self._note(State.DIFFERENT if is_other else State.UNKNOWN, uid, place, reason)
+            if reason and reason.kind is Kind.CONTENT_DIFFERS:
+                self._note(State.DIFFERENT, uid, place)
+            elif reason:
+                self._note(State.UNKNOWN, uid, place, reason)
             else:
                 self._note(State.MISSING if uid in answer.absent else State.SAME, uid, place)
 

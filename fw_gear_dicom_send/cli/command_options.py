@@ -32,7 +32,6 @@ class CommandOptions:
         _WORD,
         "",
         "AE@host:port, or a name in servers.toml. Same as the last argument.",
-        brief="AE@host:port, or a name in servers.toml",
     )
     files_from: str | None = option(
         Group.FILES,

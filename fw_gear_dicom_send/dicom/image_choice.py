@@ -16,6 +16,7 @@ _MODALITY = 0x00080060
 _STUDY = (0x0020000D, 0x00081030)
 _SERIES = (0x0020000E, 0x0008103E)
 """The Instance UID and the description (PS3.3 C.7.2.1, C.7.3.1)."""
+_TAGS = frozenset((_MODALITY, *_STUDY, *_SERIES))
 _LAST_GROUP = 0x0020
 _MAX_VALUE = 256
 _MAX_DEFLATED = 1 << 16
@@ -39,33 +40,41 @@ class ImageChoice:
     def selects(self, content: BinaryIO) -> bool:
         """Return whether a DICOM file is selected; `content` moves.
 
-        An unreadable one is selected, as sending reports why it is unreadable.
+        A damaged one is selected unless its values before the damage exclude it. Sending reports
+        the damage.
         """
-        try:
-            values = _values(content)
-        except (MalformedError, InflationError, OSError):
-            return True
-        rules = ((self.modality, (_MODALITY,)), (self.study, _STUDY), (self.series, _SERIES))
-        return all(
-            not patterns or any(patterns.match(values.get(tag, "")) for tag in tags)
-            for patterns, tags in rules
-        )
+        values: dict[int, str] = {}
+        is_whole = False
+        with suppress(MalformedError, InflationError, OSError):
+            is_whole = _read(content, values)
+        for patterns, tags in (
+            (self.modality, (_MODALITY,)),
+            (self.study, _STUDY),
+            (self.series, _SERIES),
+        ):
+            known = [values[tag] for tag in tags if tag in values]
+            is_known = is_whole or len(known) == len(tags)
+            if patterns and is_known and not any(map(patterns.match, known or [""])):
+                return False
+        return True
 
 
-def _values(content: BinaryIO) -> dict[int, str]:
-    """Return the values that decide. Raises MalformedError, InflationError or OSError."""
+def _read(content: BinaryIO, values: dict[int, str]) -> bool:
+    """Add the values that decide; return whether they are all.
+
+    Raises MalformedError, InflationError or OSError for damage.
+    """
     location = locate(content)
     start = location.start
     if location.transfer_syntax_uid in DEFLATED:
         content.seek(start)
         content, start = BytesIO(next(inflate([content.read(_MAX_DEFLATED)]))), 0
     reader = ElementReader(content)
-    wanted, values = {_MODALITY, *_STUDY, *_SERIES}, dict[int, str]()
-    with suppress(MalformedError):  # after damage, the values before it decide
-        for tag, _, value, end in reader.walk(start, location.encoding, _LAST_GROUP):
-            if tag in wanted:
-                values[tag] = _text(reader.bytes_at(value, min(end, value + _MAX_VALUE)))
-    return values
+    end = start
+    for tag, _, value, end in reader.walk(start, location.encoding, _LAST_GROUP):
+        if tag in _TAGS and end <= reader.size:
+            values[tag] = _text(reader.bytes_at(value, min(end, value + _MAX_VALUE)))
+    return end <= reader.size
 
 
 def _text(value: bytes) -> str:

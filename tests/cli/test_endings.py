@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import wording
 from tests.support.certificates import HOST
 from tests.support.fault_scp import FaultSCP, serve
 from tests.support.pacs import CStore, PythonSCP
@@ -69,7 +68,7 @@ def test_a_failure_before_the_first_image_is_one_line(
     server = f"X@{HOST}:{free_port()}"
     result = send(study, server, *options, "--send-retry-time", 0, cwd=tmp_path)
     (line,) = result.stderr.splitlines()
-    assert f"Connection refused: {wording.CHECK_ADDRESS}" in line
+    assert f"Connection refused: check {server}, that the server runs, and that" in line
     assert [path.name for path in tmp_path.iterdir()] == ["study"]
     assert result.exit_code == 3
 

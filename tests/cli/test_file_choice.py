@@ -168,3 +168,34 @@ def test_a_list_without_paths_is_an_error(
     assert result.exit_code == 2
     assert message in result.stderr
     assert python_scp.associations == ()
+
+
+@pytest.mark.parametrize(
+    ("options", "uids"),
+    [
+        (["--modality", "mr"], [2]),
+        (["--modality", "MR,CT"], [1, 2]),
+        (["--study", "*head*"], [1, 3]),
+        (["--study", "1.2.3.2"], [2]),
+        (["--series", "t1*", "--modality", "CT"], [1]),
+        (["--association-per-study", "--modality", "MR"], [2]),
+    ],
+)
+def test_images_are_selected_by_their_datasets(
+    tmp_path: Path, python_scp: PythonSCP, options: list[str], uids: list[int]
+) -> None:
+    """In folders and archives; the others are counted as not selected."""
+    properties = [(1, "CT", "CT head"), (2, "MR", "Knee"), (3, "US", "Head and neck")]
+    members = []
+    for number, modality, description in properties:
+        dataset = made(number, Modality=modality, StudyDescription=description)
+        dataset.StudyInstanceUID, dataset.SeriesDescription = f"1.2.3.{number}", "t1"
+        members.append(ArchiveMember(f"{number}.dcm", encoded(dataset)))
+    zip_of(tmp_path / "study.zip", members)
+
+    result = send("study.zip", *to(python_scp), "--no-report", *options, cwd=tmp_path)
+
+    assert result.exit_code == 0, result.stderr
+    stored = [one.sop_instance_uid.rpartition(".")[2] for one in python_scp.stored]
+    assert sorted(map(int, stored)) == uids
+    assert f"not selected ({3 - len(uids)})" in result.stderr

@@ -10,6 +10,7 @@ from tests.support.preloaded import REPOSITORY
 
 PACKAGE = "fw_gear_dicom_send"
 LAYERS = (
+    {"documentation"},
     {
         "reasons",
         "retry",
@@ -18,7 +19,6 @@ LAYERS = (
         "name_patterns",
         "server_url",
         "bandwidth",
-        "documentation",
     },
     {"errors", "report_names", "sections"},
     {"exit_codes", "option_types"},
