@@ -127,3 +127,15 @@ def test_an_unknown_variable_is_named(series: Path, tmp_path: Path) -> None:
     )
     expected = "DICOM_SEND_DRYRUN: unknown option (did you mean DICOM_SEND_DRY_RUN?)"
     assert expected in result.stderr.splitlines()[0]
+
+
+def test_a_place_may_have_braces(tmp_path: Path) -> None:
+    """The path of servers.toml in an error is that on disk."""
+    config = tmp_path / "{called_ae}" / "{}"
+    (config / "dicom-send").mkdir(parents=True)
+    text = TABLES.format(closed=free_port())
+    (config / "dicom-send" / "servers.toml").write_text(text)
+    variables = {"XDG_CONFIG_HOME": str(config)}
+    result = command.run("dicom-send", "echo", "archive", cwd=tmp_path, variables=variables)
+    assert f"check {config}/dicom-send/servers.toml: [archive], that the server" in result.stderr
+    assert result.exit_code == 3
