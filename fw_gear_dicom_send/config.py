@@ -8,22 +8,21 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
-from .delivery.sender import ServerName
+from .delivery.sender import Facts, ServerName
 from .dicom.image_choice import ImageChoice
 from .dicom.types import PrivateTag
-from .dicomweb.names import server_name
 from .errors import ConfigError
 from .models import Container, InputFile, NameChoice
 from .name_patterns import NamePatterns
 from .network.types import ClientCertificate, PeerAE, TLSConfig, UserIdentity
 from .option_types import FILE, Option, Place, check_all
 from .options import OPTIONS, Options
-from .server_url import ServerURL, is_url
+from .server_url import ServerURL
 
 log = logging.getLogger(__name__)
 
 _OF_GEAR = frozenset(option.name for option in OPTIONS if option.where & Place.GEAR)
-_IGNORED_BY_WEB = ("port", "called_ae", "calling_ae")
+URL_HAS_NONE = ("port", "called_ae", "calling_ae")
 """Options of C-STORE that a gear always gets from the Run dialog."""
 _REFUSED_BY_WEB = (
     "query_ae",
@@ -32,7 +31,10 @@ _REFUSED_BY_WEB = (
     "association_per_study",
     "identity",
 )
-_DIMSE_ONLY = _IGNORED_BY_WEB + _REFUSED_BY_WEB
+_DIMSE_ONLY = URL_HAS_NONE + _REFUSED_BY_WEB
+_VERIFY_DIMSE = {"find": "C-FIND", "commit": "storage commitment"}
+_VERIFY_WEB = {"find": "QIDO-RS", "content": "WADO-RS"}
+"""Service for each value of the option `verify`."""
 _WEB_ONLY = ("authorization", "on_conflict", "images_per_request")
 _MAX_THREADS = 64
 _FILES = tuple(option.name for option in OPTIONS if option.type is FILE)
@@ -49,15 +51,11 @@ class SendConfig(Options):
     user_identity: UserIdentity | None = field(default=None, repr=False)
 
     @cached_property
-    def url(self) -> ServerURL | None:
-        """The DICOMweb server for images, None if the server uses C-STORE."""
-        return ServerURL.of(self.destination)
-
-    @cached_property
-    def peer(self) -> PeerAE:
-        """The server for images by C-STORE."""
+    def address(self) -> PeerAE | ServerURL:
+        """The server for images: its AE for C-STORE, or its URL for DICOMweb."""
         titles = self.called_ae, self.calling_ae
-        return PeerAE(self.destination, self.port, *titles, self.user_identity)
+        ae = PeerAE(self.destination, self.port, *titles, self.user_identity)
+        return ServerURL.of(self.destination) or ae
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -68,15 +66,16 @@ class SendConfig(Options):
     @property
     def server(self) -> ServerName:
         """The names of the server."""
-        profile = self.tls.profile if self.tls else ""
-        return server_name(self.url, profile) if self.url else self.peer.named(profile)
+        return server_name(self.address, self.tls.profile if self.tls else "")
 
     @cached_property
     def query_peer(self) -> PeerAE | None:
-        """The AE for queries, None if it is that for images."""
+        """The AE for queries, None if it is that for images, or the server has a URL."""
+        if isinstance(self.address, ServerURL):
+            return None
         title, port = self.query_ae or self.called_ae, self.query_port or self.port
-        found = replace(self.peer, port=port, called_ae=title)
-        return None if found == self.peer else found
+        found = replace(self.address, port=port, called_ae=title)
+        return None if found == self.address else found
 
     @cached_property
     def tls(self) -> TLSConfig | None:
@@ -115,10 +114,11 @@ class SendConfig(Options):
 
     def in_effect(self) -> Iterator[tuple[Option, Any]]:
         """Yield the options of the program that have an effect, with their values."""
+        unused = _DIMSE_ONLY if isinstance(self.address, ServerURL) else _WEB_ONLY
         for option in OPTIONS:
             is_used = not option.needs or getattr(self, option.needs)
-            is_of_other = option.name in (_DIMSE_ONLY if self.url else _WEB_ONLY)
-            if option.where & self.place and option.type.schema and is_used and not is_of_other:
+            is_shown = option.where & self.place and option.type.schema
+            if is_shown and is_used and option.name not in unused:
                 yield option, getattr(self, option.name)
 
 
@@ -145,16 +145,16 @@ def parse(config_json: Mapping[str, Any]) -> GearConfig:
     api_key = (inputs.get("api-key") or {}).get("key")
     if not api_key:
         raise ConfigError("api-key", None, "the API key that Flywheel gives to a job")
-    values = checked({**options, **files}, Place.GEAR)
-    if is_url(values["destination"]):
-        log.info("No effect with a URL as destination: %s", ", ".join(_IGNORED_BY_WEB))
-    return GearConfig(
-        **values,
+    config = GearConfig(
+        **checked({**options, **files}, Place.GEAR),
         container=_container("destination container", config_json.get("destination")),
         input_file=_input_file(inputs.get("file")),
         api_key=api_key,
         job_id=(config_json.get("job") or {}).get("id", ""),
     )
+    if isinstance(config.address, ServerURL):
+        log.info("No effect with a URL as destination: %s", ", ".join(URL_HAS_NONE))
+    return config
 
 
 def checked(given: Mapping[str, Any], place: Place) -> dict[str, Any]:
@@ -184,6 +184,26 @@ def checked(given: Mapping[str, Any], place: Place) -> dict[str, Any]:
     return options
 
 
+def server_name(address: PeerAE | ServerURL, profile: str) -> ServerName:
+    """Return the names of a server; `profile` names its TLS profile, empty without TLS."""
+    security = f"TLS ({profile})" if profile else "no TLS"
+    facts: Facts = {"host": address.host, "port": address.port, "tls": bool(profile)}
+    if isinstance(address, ServerURL):
+        url = str(address)
+        facts = {"protocol": "DICOMweb", "url": url, **facts}
+        return ServerName((url, "", ""), url, security, "STOW-RS", _VERIFY_WEB, facts=facts)
+    host, port, called, calling = address.host, address.port, address.called_ae, address.calling_ae
+    return ServerName(
+        (host, str(port), called),
+        f"AE {called} at {host}, port {port}",
+        security,
+        "C-STORE",
+        _VERIFY_DIMSE,
+        (("Calling AE", calling),),
+        {"protocol": "DIMSE", "called_ae": called, "calling_ae": calling, **facts},
+    )
+
+
 def _check_protocol(options: Mapping[str, Any], *, is_web: bool) -> None:
     """Raise ConfigError for an option that the protocol of the server does not have."""
     place = "a URL as destination" if is_web else "a host as destination"
@@ -194,9 +214,9 @@ def _check_protocol(options: Mapping[str, Any], *, is_web: bool) -> None:
             given = options[row.name].name if is_file else options[row.name]
             only = "no file" if is_file else row.show(default)
             raise ConfigError(row.name, given, f"{only} with {place}")
-    if options["verify"] == ("commit" if is_web else "content"):
-        allowed = f"none, find or {'content' if is_web else 'commit'} with {place}"
-        raise ConfigError("verify", options["verify"], allowed)
+    methods = ("none", *(_VERIFY_WEB if is_web else _VERIFY_DIMSE))
+    if options["verify"] not in methods:
+        raise ConfigError("verify", options["verify"], f"{', '.join(methods)} with {place}")
 
 
 def _container(name: str, given: Any) -> Container:

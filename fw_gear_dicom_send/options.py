@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from .option_types import (
     BOOLEAN,
@@ -30,16 +31,18 @@ MAX_ASSOCIATIONS = 16
 _files = partial(option, Group.FILES)
 _server = partial(option, Group.SERVER)
 _tls = partial(option, Group.TLS, BOOLEAN)
-_element = partial(option, Group.ELEMENT)
+_with_tls = partial(_tls, needs="tls_enabled")
+_element = partial(option, Group.ELEMENT, needs="stamp")
 _sending = partial(option, Group.SENDING)
 _proof = partial(option, Group.PROOF)
 _reports = partial(option, Group.REPORTS, BOOLEAN)
 _NOT_COMMAND = Place.GEAR | Place.BATCH
 _flywheel_files = partial(option, Group.FILES, where=_NOT_COMMAND)
 _downloading = partial(option, Group.SENDING, where=_NOT_COMMAND)
-_tls_file = partial(option, Group.TLS, FILE, None, where=Place.COMMAND | Place.BATCH)
-_AE = plain(16, "AE")
+_AE_OR_NONE = plain(16, "AE", may_be_empty=True)
 _LO = plain(64, "TEXT")
+_PATTERNS = "Separate patterns with commas. Case is ignored."
+_VALUES = "Separate values with commas. Empty: all files."
 _TLS_PROFILES = (
     "BCP 195",
     "BCP 195 RFC 8996, 9325",
@@ -47,6 +50,24 @@ _TLS_PROFILES = (
     "Non-downgrading BCP 195",
     "Extended BCP 195",
 )
+
+
+def _tls_file(text: str, ending: str = "") -> Any:
+    """Return the option for a file. In a batch, it has a name with this ending."""
+    rule = f" The name must end with {ending}." if ending else ""
+    batch = f"{text} Give the name of a file on the session's project.{rule}"
+    return option(Group.TLS, FILE, None, text, where=Place.COMMAND | Place.BATCH, batch=batch)
+
+
+def _further(what: str) -> Any:
+    """Return the option for a report besides the one on files."""
+    return _reports(
+        True,
+        f"Attach {what}. Needs report.",
+        command=f"Write {what}. Needs --report.",
+        batch=f"Attach {what} to each session.",
+        needs="report",
+    )
 
 
 class OnConflict(StrEnum):
@@ -72,29 +93,26 @@ class Options:
     destination: str = _server(
         HOST,
         None,
-        "Host name or IP address of the DICOM server; or, for DICOMweb, its URL: "
-        "https://host/path.",
-        command="Host name or IP address of the DICOM server, or its URL for DICOMweb, if no "
-        "argument names it.",
+        "Host name or IP address of the DICOM server; for DICOMweb, its URL: https://host/path.",
+        command="Host name, IP address or DICOMweb URL of the server, if no argument names it.",
     )
     port: int = _server(whole(1, MAX_PORT), 104, "Port of the DICOM server.")
     called_ae: str = _server(
-        plain(16, "AE", may_be_empty=True),
+        _AE_OR_NONE,
         "",
         "AE title of the DICOM server, 1 to 16 characters. Required for C-STORE.",
         short="-aec",
     )
     calling_ae: str = _server(
-        _AE,
+        plain(16, "AE"),
         "flywheel",
-        "AE title of the gear, 1 to 16 characters. The server may need to know it.",
-        command="AE title of this computer. The server may need to know it.",
-        batch="AE title of the jobs.",
+        "AE title of the sender, 1 to 16 characters. The server may need to know it.",
         brief="Own AE title (default: DICOM_SEND)",
         command_default="DICOM_SEND",
         short="-aet",
     )
-    stamp: bool = _element(
+    stamp: bool = option(
+        Group.ELEMENT,
         BOOLEAN,
         True,
         "Add the private element to each dataset, so that Flywheel does not import it again.",
@@ -106,17 +124,9 @@ class Options:
         PRIVATE_GROUP,
         "0x0021",
         "Group of the private element that marks a dataset as sent: an odd hexadecimal number.",
-        needs="stamp",
     )
-    identifier: str = _element(
-        _LO,
-        "Flywheel",
-        "Private creator of the private element, 1 to 64 characters.",
-        needs="stamp",
-    )
-    tag_value: str = _element(
-        _LO, "DICOM send", "Value of the private element, 1 to 64 characters.", needs="stamp"
-    )
+    identifier: str = _element(_LO, "Flywheel", "Private creator of the element (1-64 characters).")
+    tag_value: str = _element(_LO, "DICOM send", "Value of the private element (1-64 characters).")
     file_types: str = _flywheel_files(
         choice(("dicom", "dicom and archive")),
         "dicom",
@@ -128,25 +138,22 @@ class Options:
         several(1000, "GLOB"),
         "",
         "Send only files whose names match one of these patterns, such as '*.dcm.zip, t1*.zip'. "
-        "Separate patterns with commas. Case is ignored. Empty: all files.",
+        f"{_PATTERNS} Empty: all files.",
         command="In folders, send only files whose names match one of these patterns, such as "
-        "'*.dcm'. Separate patterns with commas. Case is ignored.",
+        f"'*.dcm'. {_PATTERNS}",
         brief="Send only files with matching names: '*.dcm'",
     )
     exclude: tuple[str, ...] = _files(
         several(1000, "GLOB"),
         "",
-        "Skip files whose names match one of these patterns. Separate patterns with commas. Case "
-        "is ignored.",
-        command="In folders, skip files whose names match one of these patterns. Separate patterns "
-        "with commas. Case is ignored.",
+        f"Skip files whose names match one of these patterns. {_PATTERNS}",
+        command=f"In folders, skip files whose names match one of these patterns. {_PATTERNS}",
         brief="Skip files with matching names",
     )
     modality: tuple[str, ...] = _files(
         several(200, "MODALITY"),
         "",
-        "Send only files of this modality on Flywheel, such as MR. Separate values with commas. "
-        "Empty: all files.",
+        f"Send only files of this modality, such as MR. {_VALUES}",
         command="Send only images of this modality (0008,0060), such as MR. Separate values with "
         "commas.",
         brief="Send only images of a modality: MR,CT",
@@ -155,21 +162,18 @@ class Options:
         several(1000, "STUDY"),
         "",
         "Send only images of this study: its UID, or a pattern for its description (0008,1030), "
-        "such as 'brain*'. Separate values with commas. Case is ignored.",
+        f"such as 'brain*'. {_PATTERNS}",
         where=Place.COMMAND,
     )
     series: tuple[str, ...] = _files(
         several(1000, "SERIES"),
         "",
         "Send only images of this series: its UID, or a pattern for its description (0008,103E), "
-        "such as '*t1*'. Separate values with commas. Case is ignored.",
+        f"such as '*t1*'. {_PATTERNS}",
         where=Place.COMMAND,
     )
     file_tags: tuple[str, ...] = _flywheel_files(
-        several(1000, "TAG"),
-        "",
-        "Send only files with one of these tags on Flywheel. Separate values with commas. Empty: "
-        "all files.",
+        several(1000, "TAG"), "", f"Send only files with one of these Flywheel tags. {_VALUES}"
     )
     downloads: int = _downloading(
         whole(1, 16),
@@ -195,15 +199,13 @@ class Options:
     on_conflict: OnConflict = _sending(
         choice(OnConflict),
         "report",
-        "Handling of an image that exists on a DICOMweb server which does not overwrite images. "
-        "report: leave the existing image. replace: replace it, by PUT (Azure), or by DELETE and "
-        "POST (Google).",
+        "Handling of an image that a DICOMweb server has and does not overwrite. report: leave the "
+        "existing image. replace: replace it, by PUT (Azure), or by DELETE and POST (Google).",
     )
     sent_tag: str = _downloading(
         FLYWHEEL_TAG,
         "dicom-send",
-        "Flywheel tag for the input file, or the container of the run, if all images were sent. "
-        "Empty: no tag.",
+        "Flywheel tag for the input file or the container if all images were sent. Empty: no tag.",
     )
     file_download_retry_time: float = _downloading(
         seconds(),
@@ -226,17 +228,16 @@ class Options:
     associations: int = _sending(
         whole(1, MAX_ASSOCIATIONS),
         4,
-        "Number of parallel associations (1-16). If the server allows fewer, those are used, with "
-        "a warning. With 1, images are sent in the order of their archive or their names.",
+        "Number of parallel associations (1-16). If the server allows fewer, those are used. With "
+        "1, images are sent in the order of their archive or their names.",
         brief="Parallel associations, 1 to 16 (default: 4)",
         short="-j",
     )
     images_per_request: int = _sending(
         whole(1, 100),
         1,
-        "Maximum number of images of a study in a request to a DICOMweb server (1-100), for "
-        "distant servers. Up to 64 threads send. Images over 1 MiB are sent alone. With more than "
-        "1, images of a file are not sent in order.",
+        "Maximum number of images of a study in a request to a DICOMweb server (1-100). Up to 64 "
+        "threads send. Images over 1 MiB are sent alone. With more than 1, the order is lost.",
     )
     max_images_per_association: int = _sending(
         whole(0, 1_000_000, zero="no limit"),
@@ -255,8 +256,7 @@ class Options:
         False,
         "Encrypt all connections to the server with TLS. Add the inputs key and cert if the server "
         "asks for a certificate.",
-        command="Encrypt all connections to the server with TLS. Add --key and --cert if the "
-        "server asks for a certificate.",
+        command="Use TLS for all connections. Add --key and --cert if the server asks for them.",
         batch="Use TLS for all connections. Add --key and --cert if the server asks for them.",
         brief="Use TLS; see --key, --cert, --add-cert-file",
     )
@@ -267,47 +267,36 @@ class Options:
         "Profile of DICOM PS3.15 that selects the cipher suites. All need TLS 1.2 or later.",
         needs="tls_enabled",
     )
-    tls_require_peer_cert: bool = _tls(
+    tls_require_peer_cert: bool = _with_tls(
         True,
         "Send only to a server whose certificate is signed by a trusted CA: a public one, or one "
         "in add_cert_file. If false, any certificate is accepted.",
-        needs="tls_enabled",
     )
-    tls_check_hostname: bool = _tls(
+    tls_check_hostname: bool = _with_tls(
         False,
         "With add_cert_file, also check that the server's certificate matches its name or "
         "address. Certificates of public CAs are always checked.",
-        needs="tls_enabled",
     )
     identity_without_tls: bool = _tls(
         False,
         "Allow sending the user identity, or the authorization for DICOMweb, unencrypted, without "
         "TLS. If false, the run stops instead.",
     )
-    key: Path | None = _tls_file(
-        "Private key of this computer, an unencrypted PEM file.",
-        batch="Private key for TLS: the name of a file on the session's project.",
-    )
-    cert: Path | None = _tls_file(
-        "Certificate of this computer, a PEM file, with its chain if it has one.",
-        batch="Certificate for TLS: the name of a file on the session's project.",
-    )
+    key: Path | None = _tls_file("Private key for TLS, an unencrypted PEM file.")
+    cert: Path | None = _tls_file("Certificate for TLS, a PEM file, with its chain if it has one.")
     add_cert_file: Path | None = _tls_file(
         "A PEM file with additional CA certificates to trust. Needed if the server's certificate "
-        "is not signed by a public CA.",
-        batch="Additional CA certificates to trust: the name of a file on the session's project.",
+        "is not signed by a public CA."
     )
     identity: Path | None = _tls_file(
         "A JSON file with a user identity for the server: username, username and password, jwt, "
         "saml or kerberos.",
-        batch="User identity for the server: the name of a file on the session's project. The name "
-        "must end with identity.json.",
+        "identity.json",
     )
     authorization: Path | None = _tls_file(
         "A JSON file with credentials for a DICOMweb server: username and password, token, OAuth2 "
         "client, headers, or a service-account key of Google.",
-        batch="Credentials for a DICOMweb server: the name of a file on the session's project. The "
-        "name must end with authorization.json.",
+        "authorization.json",
     )
     report: bool = _reports(
         True,
@@ -318,33 +307,13 @@ class Options:
         "three other reports are off too.",
         brief="Write no reports",
     )
-    instance_report: bool = _reports(
-        True,
-        "Attach a report with a row for each image (CSV). Needs report.",
-        command="Write a report with a row for each image (CSV). Needs --report.",
-        batch="Attach a report with a row for each image to each session (CSV).",
-        needs="report",
-    )
-    html_report: bool = _reports(
-        True,
-        "Attach a page with the results of the run (HTML). Needs report.",
-        command="Write a page with the results of the run (HTML). Needs --report.",
-        batch="Attach a page with the results of its job to each session (HTML).",
-        needs="report",
-    )
-    summary_report: bool = _reports(
-        True,
-        "Attach a summary of the run for programs (JSON). Needs report.",
-        command="Write a summary of the run for programs (JSON). Needs --report.",
-        batch="Attach a summary of its job for programs to each session (JSON).",
-        needs="report",
-    )
+    instance_report: bool = _further("a report with a row for each image (CSV)")
+    html_report: bool = _further("a page with the results of the run (HTML)")
+    summary_report: bool = _further("a summary of the run for programs (JSON)")
     show_member_names: bool = _reports(
         False,
-        "Show the names of archive members in the log and the per-image report. These names may "
-        "identify patients. If false, members appear by number.",
-        command="Show the names of files in folders and archives in the log and the per-image "
-        "report. These names may identify patients. If false, files appear by number.",
+        "Show the names of files in archives and folders in the log and the per-image report. "
+        "These names may identify patients. If false, files appear by number.",
     )
     verify: str = _proof(
         choice(("none", "find", "commit", "content")),
@@ -363,7 +332,7 @@ class Options:
         brief="Send only missing images",
     )
     query_ae: str = _proof(
-        plain(16, "AE", may_be_empty=True),
+        _AE_OR_NONE,
         "",
         "AE title of the server for C-FIND and storage commitment. Empty: same as called_ae.",
     )
@@ -395,7 +364,6 @@ class Options:
         "Log details: associations, presentation contexts, images, waits, downloads. Also write "
         "the log to a file in the output folder.",
         command="Log details: associations, presentation contexts, images, waits.",
-        batch="Log details in the jobs.",
         brief="Log in detail",
         short="-v",
     )

@@ -52,13 +52,12 @@ def of(
     """
     config, context = connected(config)
     with Conversion(work) as conversion:
-        if config.url:
-            yield web_sender(
-                config, config.url, conversion, context, timeouts=timeouts, policy=resend
-            )
+        if isinstance(config.address, ServerURL):
+            url = config.address
+            yield web_sender(config, url, conversion, context, timeouts=timeouts, policy=resend)
             return
         yield StorageSCU(
-            config.peer,
+            config.address,
             conversion,
             associations=config.associations,
             retry_time=config.send_retry_time,
@@ -126,7 +125,6 @@ def _transport(config: SendConfig, context: tls.TLSContext | None, timeouts: Tim
         context,
         replace(timeouts, response=config.response_timeout),
         throttle,
-        config.tls.profile if config.tls else "",
     )
 
 

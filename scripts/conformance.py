@@ -14,13 +14,13 @@ from pynetdicom.status import STORAGE_SERVICE_CLASS_STATUS, code_to_category
 
 import fw_gear_dicom_send
 from fw_gear_dicom_send.delivery.deliver import MAX_SECOND_TRIES
+from fw_gear_dicom_send.delivery.inquiry import MAX_FAILURES
 from fw_gear_dicom_send.delivery.results import Resending
 from fw_gear_dicom_send.dicom.transcode.converter import SOURCES
 from fw_gear_dicom_send.dicom.uids import name_of
 from fw_gear_dicom_send.network import (
     commitment,
     commitment_listener,
-    inquiry,
     pdus,
     query,
     upper_layer,
@@ -84,7 +84,7 @@ def statement() -> str:
         most_unverified=MAX_UNVERIFIED,
         most_in_file=MAX_UNVERIFIED_IN_FILE,
         max_list=query.MAX_LIST,
-        max_failures=inquiry.MAX_FAILURES,
+        max_failures=MAX_FAILURES,
         find_timeout=f"{DEFAULT_TIMEOUTS.find:g}",
         commitment_timeout=f"{DEFAULT_TIMEOUTS.commitment:g}",
         late_commitment_timeout=f"{DEFAULT_TIMEOUTS.late_commitment:g}",

@@ -16,7 +16,7 @@ from tests.support.engine_config import REQUIRED, config_json
 def test_defaults_are_the_manifests() -> None:
     """Missing options have the defaults of the manifest."""
     config = parse(config_json())
-    assert config.peer == PeerAE("pacs.example.org", 104, "PACS", "flywheel")
+    assert config.address == PeerAE("pacs.example.org", 104, "PACS", "flywheel")
     assert config.tag == PrivateTag(0x0021, "Flywheel", "DICOM send")
     assert config.container == Container("session", "5c0ffee")
     assert config.downloads == 4
@@ -47,7 +47,7 @@ def test_given_options_are_used() -> None:
             report=False,
         ),
     )
-    assert config.peer == PeerAE("pacs.example.org", 11112, "PACS", "SENDER")
+    assert config.address == PeerAE("pacs.example.org", 11112, "PACS", "SENDER")
     assert config.tag == PrivateTag(0x0029, "ACME", "sent")
     assert config.downloads == 16
     assert config.file_download_retry_time == 0

@@ -11,7 +11,7 @@ from tests.support.engine_config import config_json, refusal
 @pytest.mark.parametrize("port", [1, 104, 65535])
 def test_valid_ports_are_accepted(port: int) -> None:
     """A port from 1 to 65535 is accepted."""
-    assert parse(config_json(port=port)).peer.port == port
+    assert parse(config_json(port=port)).port == port
 
 
 @pytest.mark.parametrize("port", [0, -1, 65536, "104", 104.0, True, None])
@@ -62,8 +62,8 @@ def test_queries_go_to_the_given_ae(
     found = config.query_peer
     assert (found and (found.called_ae, found.port)) == queried
     assert found is None or (found.host, found.calling_ae) == (
-        config.peer.host,
-        config.peer.calling_ae,
+        config.destination,
+        config.calling_ae,
     )
 
 
@@ -87,7 +87,7 @@ def test_bad_ae_titles_are_rejected(option: str, title: object) -> None:
 @pytest.mark.parametrize(("given", "title"), [("A" * 16, "A" * 16), (" MY PACS ", "MY PACS")])
 def test_good_ae_titles_are_accepted(given: str, title: str) -> None:
     """Sixteen characters are valid; leading and trailing spaces are not part of the title."""
-    assert parse(config_json(called_ae=given)).peer.called_ae == title
+    assert parse(config_json(called_ae=given)).called_ae == title
 
 
 @pytest.mark.parametrize(
@@ -144,7 +144,7 @@ def test_a_lo_of_maximum_length_is_accepted() -> None:
 )
 def test_hosts_are_names_and_addresses(given: str, host: str) -> None:
     """A host is a name or an address of either IP version, with or without brackets."""
-    assert parse(config_json(destination=given)).peer.host == host
+    assert parse(config_json(destination=given)).address.host == host
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 from rich.filesize import decimal
 
 from ..archive import is_archive_name
+from ..cli.settings import check_url
 from ..config import GearConfig, parse
 from ..errors import ConfigError, UsageError
 from ..flywheel.site import left_out_for
@@ -17,7 +18,6 @@ from ..text import quantity
 from .models import SERVER_OPTIONS, Gear, Plan, Project, Session
 
 MAX_SHOWN = 20
-_OF_C_STORE = ("port", "called_ae", "calling_ae")
 T = TypeVar("T")
 
 
@@ -26,9 +26,8 @@ def check(config: Mapping[str, Any], files: Mapping[str, str]) -> GearConfig:
 
     Raises ConfigError for an invalid option, and UsageError for a file without effect.
     """
+    check_url(config, {})
     server = str(config.get("destination", "")).strip().lower()
-    if is_url(server) and (useless := [name for name in _OF_C_STORE if name in config]):
-        raise UsageError(f"{flag(useless[0])} has no effect with a URL as the server; remove it")
     for_tls = [name for name in files if name not in ("identity", "authorization")]
     if for_tls and not (config.get("tls_enabled") or server.startswith("https:")):
         raise UsageError(f"{flag(for_tls[0])} needs --tls-enabled")

@@ -17,6 +17,7 @@ from ..errors import ExitCode, ServerError, UsageError
 from ..option_types import SWITCH, Group, Option, Place
 from ..options import OPTIONS
 from ..reasons import Kind, Reason
+from ..server_url import ServerURL
 from ..text import printable, quantity
 from . import options, settings
 from .command_options import ROWS
@@ -111,7 +112,7 @@ def main(argv: Sequence[str]) -> int:
 def _compare(arguments: Arguments, chosen: settings.Settings) -> int:
     config = replace(chosen.config(), send_retry_time=_RETRY_TIME, verify="none", stamp=False)
     has_content = bool(arguments.values.get("content"))
-    if has_content and not config.url:
+    if has_content and not isinstance(config.address, ServerURL):
         raise UsageError("--content needs a DICOMweb server: a URL as the server")
     source = LocalSource(chosen.paths, config.names, shows_names=config.show_member_names)
     # The network modules take long to import, and neither --help nor an error above needs them.

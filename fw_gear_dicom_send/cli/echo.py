@@ -5,11 +5,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from ..config import SendConfig
 from ..dicom.uids import PATIENT_ROOT_FIND, STORAGE_COMMITMENT, STUDY_ROOT_FIND
 from ..errors import DicomSendError, ExitCode
 from ..network.types import PeerAE, ServerInfo, ServiceAnswer
 from ..option_types import Group
 from ..options import OPTIONS
+from ..server_url import ServerURL
 from ..text import quantity
 from . import options, settings
 from .command_options import ROWS
@@ -23,6 +25,7 @@ from .web_echo import WebCapabilities, examine, security, tls_summary
 
 if TYPE_CHECKING:
     from ..network.contexts import Context
+    from ..network.tls import TLSContext
 
 DESCRIPTION = """\
 Test the connection to a DICOM server with a C-ECHO. More associations then
@@ -100,42 +103,42 @@ def _test(arguments: Arguments) -> int:
     chosen = settings.read(arguments)
     with options.naming(chosen.origins):
         config = chosen.config()
-        if config.url:
-            found = examine(config, config.url)
-            _write(found, arguments.values)
-            return ExitCode.SUCCESS
         # The network modules take long to import, and neither --help nor an error above needs them.
         from .. import senders
-        from ..network import preflight
-        from ..network.contexts import storage_contexts
 
         config, context = senders.connected(config)
-        server = config.peer
-        server_info = preflight.check(server, context)
-        proposed = storage_contexts()
-        accepted = preflight.accepted(server, proposed, context)
-        first_accepted = [pair for pair in proposed if pair in accepted][:1]
-        answers = preflight.services(server, first_accepted, context)
-        capabilities = _Capabilities(
-            server,
-            server_info,
-            is_verified=config.tls_require_peer_cert,
-            services={answer.sop_class_uid: answer for answer in answers},
-            accepted=_by_class(proposed, accepted),
-            proposed=list(dict.fromkeys(pair.transfer_syntax for pair in proposed)),
-        )
-    _write(capabilities, arguments.values)
-    return ExitCode.SUCCESS if server_info.echo_status == SUCCESS else ExitCode.NOT_ALL_SENT
-
-
-def _write(capabilities: "_Capabilities | WebCapabilities", values: Mapping[str, Any]) -> None:
-    if values.get("json"):
-        write_json(capabilities.summary())
-    elif values.get("quiet"):
-        write(f"{capabilities.result}\n")
+        if isinstance(config.address, ServerURL):
+            found: _Capabilities | WebCapabilities = examine(config, config.address, context)
+        else:
+            found = _examine(config, config.address, context)
+    if arguments.values.get("json"):
+        write_json(found.summary())
+    elif arguments.values.get("quiet"):
+        write(f"{found.result}\n")
     else:
-        lines = capabilities.lines(is_full=bool(values.get("debug")))
+        lines = found.lines(is_full=bool(arguments.values.get("debug")))
         write("".join(f"{line}\n" for line in lines))
+    return found.exit_code
+
+
+def _examine(config: SendConfig, peer: PeerAE, context: "TLSContext | None") -> "_Capabilities":
+    """Return the capabilities of a server by C-STORE. Raises ServerError."""
+    from ..network import preflight
+    from ..network.contexts import storage_contexts
+
+    server_info = preflight.check(peer, context)
+    proposed = storage_contexts()
+    accepted = preflight.accepted(peer, proposed, context)
+    first_accepted = [pair for pair in proposed if pair in accepted][:1]
+    answers = preflight.services(peer, first_accepted, context)
+    return _Capabilities(
+        peer,
+        server_info,
+        is_verified=config.tls_require_peer_cert,
+        services={answer.sop_class_uid: answer for answer in answers},
+        accepted=_by_class(proposed, accepted),
+        proposed=list(dict.fromkeys(pair.transfer_syntax for pair in proposed)),
+    )
 
 
 def _by_class(proposed: Sequence["Context"], accepted: frozenset["Context"]) -> AcceptedSyntaxes:
@@ -161,6 +164,12 @@ class _Capabilities:
     services: Mapping[str, ServiceAnswer]
     accepted: AcceptedSyntaxes
     proposed: Sequence[str]
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """The exit code of the test."""
+        is_success = self.server_info.echo_status == SUCCESS
+        return ExitCode.SUCCESS if is_success else ExitCode.NOT_ALL_SENT
 
     def summary(self) -> dict[str, Any]:
         """Return the capabilities as JSON."""

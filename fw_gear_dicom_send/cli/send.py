@@ -22,6 +22,7 @@ from ..reasons import Program
 from ..report.progress import Progress
 from ..report.schemas import summary
 from ..report_names import time_in
+from ..server_url import ServerURL
 from . import check, echo, options, server_words, servers, settings
 from .command_line import parser
 from .command_options import COMMAND_OPTIONS, ROWS, CommandOptions
@@ -193,7 +194,7 @@ def _listener(port: int | None, config: SendConfig) -> "CommitmentListener | Non
     """
     if port is None:
         return None
-    if config.verify != "commit":
+    if config.verify != "commit" or isinstance(config.address, ServerURL):
         raise UsageError("--commit-port needs --verify commit")
     if config.tls and not config.tls.certificate:
         raise UsageError("--commit-port with --tls-enabled needs --key and --cert")
@@ -202,7 +203,7 @@ def _listener(port: int | None, config: SendConfig) -> "CommitmentListener | Non
     # pynetdicom takes long to import, and few runs listen.
     from ..network.commitment_listener import CommitmentListener
 
-    return CommitmentListener(port, config.query_peer or config.peer, config.tls)
+    return CommitmentListener(port, config.query_peer or config.address, config.tls)
 
 
 def _progress(*, is_bar: bool) -> Callable[..., Progress]:

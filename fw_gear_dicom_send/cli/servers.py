@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from ..errors import DicomSendError, ExitCode, UsageError
 from ..option_types import SWITCH, Group, Option
+from ..server_url import ServerURL
 from ..text import printable
 from . import options, server_changes, server_words, settings
 from .completion import COMPLETE_SERVER
@@ -108,17 +109,16 @@ def _test(chosen: Mapping[str, settings.Settings]) -> ExitCode:
     for line, server in zip(_lines(chosen), chosen.values(), strict=True):
         try:
             with options.naming(server.origins):
-                config = server.config()
-                if config.url:
-                    write(f"{line}  {examine(config, config.url).result}\n")
-                    continue
-                config, context = senders.connected(config)
-                server_info = preflight.check(config.peer, context)
+                config, context = senders.connected(server.config())
+                if isinstance(config.address, ServerURL):
+                    result, is_success = examine(config, config.address, context).result, True
+                else:
+                    server_info = preflight.check(config.address, context)
+                    is_success = server_info.echo_status == SUCCESS
+                    result = f"C-ECHO: {echo_result(server_info)}"
+            codes.append(ExitCode.SUCCESS if is_success else ExitCode.NOT_ALL_SENT)
         except DicomSendError as exc:
             codes.append(ExitCode(exc.exit_code))
-            write(f"{line}  failed: {exc}\n")
-            continue
-        write(f"{line}  C-ECHO: {echo_result(server_info)}\n")
-        if server_info.echo_status != SUCCESS:
-            codes.append(ExitCode.NOT_ALL_SENT)
+            result = f"failed: {exc}"
+        write(f"{line}  {result}\n")
     return max(codes)

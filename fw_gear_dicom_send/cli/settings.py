@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..config import SendConfig, checked
+from ..config import URL_HAS_NONE, SendConfig, checked
 from ..errors import UsageError
 from ..option_types import FILE, Group, Place, flag
 from ..options import OPTIONS
@@ -73,25 +73,24 @@ def read(arguments: Arguments) -> Settings:
     given = {**of_server, **values}
     known = {name: origin for name, origin in origins.items() if name not in values}
     known = {**arguments.variables, **known}
-    _check_url(given, known)
+    check_url(given, known)
     return Settings({**_DEFAULTS, **given}, known, [Path(path) for path in paths])
 
 
 def of_server(name: str, known: Mapping[str, Any]) -> Settings:
     """Return the settings of a named server, without other options. Raises UsageError."""
     values, origins = _find(name, known)
-    _check_url(values, origins)
+    check_url(values, origins)
     options.check_files(values, origins)
     return Settings({**_DEFAULTS, **values}, origins)
 
 
-def _check_url(given: Mapping[str, Any], origins: Mapping[str, str]) -> None:
+def check_url(given: Mapping[str, Any], origins: Mapping[str, str]) -> None:
     """Raise UsageError for a port or an AE title beside a URL."""
-    if is_url(given["destination"]):
-        for name in ("port", "called_ae", "calling_ae"):
-            if name in given:
-                place = origins.get(name, flag(name))
-                raise UsageError(f"{place} has no effect with a URL as the server; remove it")
+    useless = [name for name in URL_HAS_NONE if name in given]
+    if is_url(given.get("destination")) and useless:
+        place = origins.get(useless[0], flag(useless[0]))
+        raise UsageError(f"{place} has no effect with a URL as the server; remove it")
 
 
 def servers_file() -> Path:

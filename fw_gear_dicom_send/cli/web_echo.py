@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..config import SendConfig
 from ..dicom.conversion import Conversion
+from ..errors import ExitCode
 from ..network.types import TLSSession
 from ..server_url import ServerURL
 from ..text import day
@@ -15,6 +16,7 @@ from .matrix import wrapped
 
 if TYPE_CHECKING:
     from ..dicomweb.preflight import WebServer
+    from ..network.tls import TLSContext
 
 _RETRY_TIME = 10.0
 
@@ -26,10 +28,11 @@ class WebCapabilities:
     url: ServerURL
     server: "WebServer"
     is_verified: bool
+    exit_code = ExitCode.SUCCESS
 
     def summary(self) -> dict[str, Any]:
         """Return the capabilities as JSON."""
-        server = self.server
+        server, can_query = self.server, self.server.query.is_success
         return {
             "error": None,
             "protocol": "DICOMweb",
@@ -39,7 +42,7 @@ class WebCapabilities:
             "query_status": server.query.status,
             "store_status": server.store.status,
             "store_seconds": server.store_seconds,
-            "can": {"verify_find": server.can_query, "skip_existing": server.can_query},
+            "can": {"verify_find": can_query, "skip_existing": can_query},
         }
 
     @property
@@ -56,17 +59,17 @@ class WebCapabilities:
         yield from wrapped("Server: ", server.product or "unnamed", indent=4)
         yield from security(server.tls, is_verified=self.is_verified)
         yield self.result
-        offered = "success" if server.can_query else server.query.words
-        yield f"QIDO-RS: {offered}"
-        possible = "possible" if server.can_query else "not possible without QIDO-RS"
+        can_query = server.query.is_success
+        yield f"QIDO-RS: {'success' if can_query else server.query.words}"
+        possible = "possible" if can_query else "not possible without QIDO-RS"
         yield f"verify find, skip_existing: {possible}"
 
 
-def examine(config: SendConfig, url: ServerURL) -> WebCapabilities:
+def examine(config: SendConfig, url: ServerURL, context: "TLSContext | None") -> WebCapabilities:
     """Return the capabilities of a server; nothing is stored. Raises DicomSendError."""
     from .. import senders
 
-    config, context = senders.connected(replace(config, send_retry_time=_RETRY_TIME))
+    config = replace(config, send_retry_time=_RETRY_TIME)
     sender = senders.web_sender(config, url, Conversion(Path()), context)
     with closing(sender):
         return WebCapabilities(url, sender.examine(), config.tls_require_peer_cert)

@@ -150,6 +150,11 @@ class ImageReference:
     transfer_syntax_uid: str = ""
     crc32: int | None = None
 
+    @property
+    def series(self) -> tuple[str, str]:
+        """The Study and the Series Instance UID."""
+        return self.study_instance_uid, self.series_instance_uid
+
 
 @dataclass(frozen=True)
 class Verification:

@@ -12,8 +12,8 @@ from ..sections import Section
 from .results import ImageReference, StoreResult, Suspect, Verification
 
 
-class QueryError(Exception):
-    """The server does not answer a query. The text of the reason is one line."""
+class RequestError(Exception):
+    """A request has no result. The text of the reason is one line."""
 
     def __init__(self, reason: Reason) -> None:
         """Use the text of the reason as the message."""
@@ -21,8 +21,16 @@ class QueryError(Exception):
         super().__init__(reason.text)
 
 
+class QueryError(RequestError):
+    """The server does not answer a query."""
+
+
 ServerKey = tuple[str, str, str]
 """Identity of a server in per-image reports: the cells of Host, Port and Called AE."""
+
+
+Facts = Mapping[str, str | int | bool]
+"""Names and values for programs."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +38,8 @@ class ServerName:
     """Names of a server.
 
     `label` names it to people, and `security` says how the connection is secured. `request` is the
-    request that sends an image. `details` are further names and values for the page. `facts` are
+    request that sends an image, and `proofs` has the service for each value of the option `verify`.
+    `details` are further names and values for the page. `facts` are
     the names for programs.
     """
 
@@ -38,8 +47,9 @@ class ServerName:
     label: str
     security: str
     request: str
+    proofs: Mapping[str, str] = field(default_factory=dict)
     details: tuple[tuple[str, str], ...] = ()
-    facts: Mapping[str, str | int | bool] = field(default_factory=dict)
+    facts: Facts = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -112,10 +122,6 @@ class Health(Protocol):
 
 class Sender(Protocol):
     """Sends images to one server."""
-
-    @property
-    def server(self) -> ServerName:
-        """The names of the server."""
 
     @property
     def health(self) -> Health:

@@ -28,8 +28,9 @@ BEING_CREATED = 45071
 _SYNTAX_NOT_SUPPORTED = 0xC122
 _PROCESSING_FAILURE = 0x0110
 _EXISTS = re.compile(r"already[ _]exists", re.IGNORECASE)
-_FAILED_SOPS, _REFERENCED_SOPS = "00081198", "00081199"
-_INSTANCE_UID, _WARNING_REASON, _FAILURE_REASON = "00081155", "00081196", "00081197"
+_SEQUENCES = (("00081199", True, "00081196"), ("00081198", False, "00081197"))
+"""Referenced and Failed SOP Sequence: whether the images are stored, and the tag of the reason."""
+_INSTANCE_UID = "00081155"
 _FAILED_ATTRIBUTES, _ERROR_COMMENT = "00741048", "00000902"
 _TEXT_OF_GOOGLE = re.compile("0009[0-9A-F]{2}97")
 _WARNING = re.compile(r'^299\s+\S+\s+"(.*?)"')
@@ -39,7 +40,10 @@ _TEXTS = {
     _SYNTAX_NOT_SUPPORTED: "0xC122 Referenced Transfer Syntax Not Supported",
 }
 """Reasons that are no statuses of C-STORE, or mean something else there."""
-_BUSY = (408, 429, 502, 503, 504)
+BUSY = (408, 429, 502, 503, 504)
+"""Statuses of a server, or a proxy, that stores nothing now."""
+NO_SERVICE = (404, 405, 501)
+"""Statuses of a server without the requested service."""
 _NO_TRANSFER = Transfer()
 _WITHHELD = "withheld because it may quote the dataset"
 
@@ -107,7 +111,7 @@ class StoreAnswer:
     @property
     def is_busy(self) -> bool:
         """Whether the server, or a proxy, stores nothing now: all connections should wait."""
-        return self.response.status in _BUSY and not self.items
+        return self.response.status in BUSY and not self.items
 
     @property
     def is_refused(self) -> bool:
@@ -188,14 +192,10 @@ def _of_response(
 
 
 def _items(dataset: Dataset, hide: Callable[[str], str]) -> Iterator[Item]:
-    for item in datasets.items(dataset, _REFERENCED_SOPS):
-        yield Item(_uid(item), True, datasets.number(item, _WARNING_REASON), hide(_text(item)))
-    for item in datasets.items(dataset, _FAILED_SOPS):
-        yield Item(_uid(item), False, datasets.number(item, _FAILURE_REASON), hide(_text(item)))
-
-
-def _uid(item: Dataset) -> str:
-    return next(iter(datasets.texts(item, _INSTANCE_UID)), "")
+    for sequence, is_stored, reason in _SEQUENCES:
+        for item in datasets.items(dataset, sequence):
+            uid = next(iter(datasets.texts(item, _INSTANCE_UID)), "")
+            yield Item(uid, is_stored, datasets.number(item, reason), hide(_text(item)))
 
 
 def _text(dataset: Dataset) -> str:

@@ -3,39 +3,35 @@
 import json
 import logging
 import time
-from base64 import urlsafe_b64encode
-from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass, replace
 from threading import Lock
 from urllib.parse import urlencode
 
-from ..network.errors import AssociationError
+from ..delivery.sender import RequestError
 from ..network.identity import without_identity
+from ..network.tls import make_context
 from ..network.transport import Transport
-from ..network.types import IdentityType, UserIdentity
+from ..network.types import IdentityType, TLSConfig, UserIdentity
 from ..reasons import Kind, Reason
 from ..retry import is_temporary_status
-from ..server_url import ServerURL
-from .credentials import (
-    NO_CREDENTIALS,
-    ClientCredentials,
-    Credentials,
-    FixedHeaders,
-    ServiceAccount,
-)
-from .errors import WebError
-from .messages import Headers, Request, Response, TextBody
+from .credentials import LIFETIME, NO_CREDENTIALS, Credentials, FixedHeaders, TokenSource
+from .messages import Headers, Request, TextBody
 from .route import Route
 
 log = logging.getLogger(__name__)
 
-SCOPE_OF_GOOGLE = "https://www.googleapis.com/auth/cloud-platform"
-_LIFETIME = 3600
 _SPARE_TIME = 60.0
 """Seconds before its end when a token is replaced."""
+_HEADERS = (
+    ("Accept", "application/json"),
+    ("Content-Type", "application/x-www-form-urlencoded"),
+    ("Connection", "close"),
+)
+_TLS = TLSConfig(None, None, "BCP 195", require_peer_cert=True, check_hostname=True)
 
 
-class TokenError(WebError):
+class TokenError(RequestError):
     """The authorization server gave no token. If it `is_final`, a retry would fail too."""
 
     def __init__(self, reason: Reason, *, is_final: bool) -> None:
@@ -60,16 +56,9 @@ class Authorization:
     """
 
     def __init__(self, credentials: Credentials, transport: Transport) -> None:
-        """Request tokens over `transport`, without its rate limit.
-
-        Raises ConfigError for an unusable proxy.
-        """
+        """Request tokens as `transport` does, without its rate limit, and over TLS for https."""
         self._credentials = credentials
-        self._timeouts = transport.timeouts
-        self._route: Route | None = None
-        if url := ServerURL.of(getattr(credentials, "token_url", "")):
-            own = transport if url.is_secure else replace(transport, tls_context=None)
-            self._route = Route.to(url, replace(own, throttle=None))
+        self._transport = replace(transport, throttle=None)
         self._token: _Token | None = None
         self._lock = Lock()
 
@@ -81,7 +70,7 @@ class Authorization:
     def headers(self) -> tuple[Headers, int]:
         """Return the header fields, and the number of their token, 0 without one.
 
-        Raises TokenError.
+        Raises TokenError, and ConfigError for an unusable proxy.
         """
         if isinstance(self._credentials, FixedHeaders):
             return self._credentials.headers, 0
@@ -95,124 +84,53 @@ class Authorization:
 
         Raises TokenError.
         """
-        token = self._token
-        if isinstance(self._credentials, FixedHeaders) or token is None:
+        if isinstance(self._credentials, FixedHeaders):
             return False
         self._renewed(self._credentials, number)
         return True
 
     def hide(self, text: str) -> str:
         """Return a text of a server, or that it is withheld because it may quote a secret."""
-        if not text:
-            return text
         token = self._token.value if self._token else ""
         for secret in filter(None, (*self._credentials.secrets, token)):
             text = without_identity(text, UserIdentity(IdentityType.JWT, secret.encode()))
         return text
 
-    def _renewed(self, account: ClientCredentials | ServiceAccount, number: int) -> _Token:
+    def _renewed(self, source: TokenSource, number: int) -> _Token:
         """Return a token that is newer than the one of this number."""
         with self._lock:
             if self._token is None or self._token.number <= number:
-                self._token = self._requested(account, number + 1)
+                self._token = self._requested(source, number + 1)
             return self._token
 
-    def _requested(self, account: ClientCredentials | ServiceAccount, number: int) -> _Token:
+    def _requested(self, source: TokenSource, number: int) -> _Token:
+        """Send the form, and return the token. A redirect is not followed: the form is secret."""
         begun = time.monotonic()
+        own = self._transport.tls_context or make_context(_TLS)
+        context = own if source.url.is_secure else None
+        route = Route.to(source.url, replace(self._transport, tls_context=context))
+        headers = (*route.headers, *_HEADERS)
+        body = TextBody(urlencode(source.form()).encode())
+        request = Request("POST", route.target(source.target), headers, body)
         try:
-            response = self._post(_form(account))
-        except (WebError, AssociationError) as exc:
+            with closing(route.connection()) as connection:
+                connection.open()
+                response = connection.exchange(request, self._transport.timeouts.associate)
+        except RequestError as exc:
             raise TokenError(exc.reason, is_final=False) from None
-        except ValueError:
-            raise _refused("the private key cannot be used", is_final=True) from None
         if not response.is_success:
-            is_final = not is_temporary_status(response.status)
-            raise _refused(response.words, is_final=is_final)
+            raise _refused(response.words, is_final=not is_temporary_status(response.status))
         try:
             found = json.loads(response.body)
-            value, seconds = str(found["access_token"]), float(found.get("expires_in", _LIFETIME))
+            value, seconds = str(found["access_token"]), float(found.get("expires_in", LIFETIME))
             if not (value.isascii() and value.isprintable()):
                 raise ValueError
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             raise _refused("the answer has no token", is_final=True) from None
         log.debug("Got token %d, which is valid for %.0f s", number, seconds)
-        spare = min(_SPARE_TIME, seconds / 2)
-        return _Token(value, begun + seconds - spare, number)
-
-    def _post(self, form: Mapping[str, str]) -> Response:
-        """Send a form, and return the response. A redirect is not followed: the form is secret."""
-        route = self._route
-        if not route:
-            raise ValueError
-        headers = (
-            *route.headers,
-            ("Accept", "application/json"),
-            ("Content-Type", "application/x-www-form-urlencoded"),
-            ("Connection", "close"),
-        )
-        body = TextBody(urlencode(form).encode())
-        request = Request("POST", route.target(route.url.path), headers, body)
-        connection = route.connection()
-        try:
-            connection.open()
-            return connection.exchange(request, self._timeouts.associate)
-        finally:
-            connection.close()
+        return _Token(value, begun + seconds - min(_SPARE_TIME, seconds / 2), number)
 
 
 def _refused(why: str, *, is_final: bool) -> TokenError:
-    return TokenError(
-        Reason(Kind.NOT_AUTHORIZED, f"the authorization server gave no token, {why}"),
-        is_final=is_final,
-    )
-
-
-def _form(account: ClientCredentials | ServiceAccount) -> dict[str, str]:
-    """Return the form that requests a token. Raises ValueError for an invalid key."""
-    if isinstance(account, ServiceAccount):
-        return {
-            "grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer",
-            "assertion": assertion(account),
-        }
-    form = {
-        "grant_type": "client_credentials",
-        "client_id": account.client_id,
-        "client_secret": account.client_secret,
-    }
-    return form | ({"scope": account.scope} if account.scope else {})
-
-
-def assertion(account: ServiceAccount, now: Callable[[], float] = time.time) -> str:
-    """Return a JSON Web Token that the account has signed (RFC 7515 3, RFC 7518 3.3).
-
-    Raises ValueError for a key that is no RSA key in PEM.
-    """
-    from cryptography.exceptions import UnsupportedAlgorithm
-    from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
-    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
-    from cryptography.hazmat.primitives.hashes import SHA256
-    from cryptography.hazmat.primitives.serialization import load_pem_private_key
-
-    header = {"alg": "RS256", "typ": "JWT"}
-    if account.private_key_id:
-        header["kid"] = account.private_key_id
-    begun = int(now())
-    claims = {
-        "iss": account.client_email,
-        "scope": SCOPE_OF_GOOGLE,
-        "aud": account.token_url,
-        "iat": begun,
-        "exp": begun + _LIFETIME,
-    }
-    signed = b".".join(_encoded(json.dumps(part).encode()) for part in (header, claims))
-    try:
-        key = load_pem_private_key(account.private_key.encode(), password=None)
-    except (TypeError, UnsupportedAlgorithm) as exc:
-        raise ValueError from exc
-    if not isinstance(key, RSAPrivateKey):
-        raise ValueError
-    return (signed + b"." + _encoded(key.sign(signed, PKCS1v15(), SHA256()))).decode("ascii")
-
-
-def _encoded(data: bytes) -> bytes:
-    return urlsafe_b64encode(data).rstrip(b"=")
+    reason = Reason(Kind.NOT_AUTHORIZED, f"the authorization server gave no token, {why}")
+    return TokenError(reason, is_final=is_final)

@@ -7,13 +7,13 @@ character decides.
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from html import unescape
 from typing import Any, Union
-from xml.parsers import expat
+from xml.etree import ElementTree
+from xml.etree.ElementTree import Element
 
-MAX_DEPTH = 32
-"""Maximum number of elements in each other in XML. An answer needs nine."""
+MAX_BRACKETS = 200_000
+"""Maximum number of values in brackets: each costs memory. An answer for 200 images has 8,000."""
 MAX_TITLE = 200
 _TITLE = re.compile(r"<title[^>]{0,200}>([^<]{0,2000})", re.IGNORECASE)
 _TAG = re.compile(r"[0-9A-Fa-f]{8}")
@@ -26,12 +26,14 @@ Dataset = Mapping[str, Sequence[Value]]
 def read(body: bytes) -> list[Dataset] | None:
     """Return the datasets in the body of an answer, None if it is something else."""
     text = body.decode("utf-8-sig", "replace").strip()
+    if sum(map(text.count, "{[<")) > MAX_BRACKETS:
+        return None
     try:
         if text.startswith(("{", "[")):
             found = json.loads(text)
             return [_of_json(one) for one in (found if isinstance(found, list) else [found])]
         return [_of_xml(text)] if text.startswith("<") else None
-    except (ValueError, RecursionError, expat.ExpatError):
+    except (ValueError, RecursionError, ElementTree.ParseError):
         return None
 
 
@@ -81,70 +83,32 @@ def _value(found: Any) -> Value:
     return found if isinstance(found, str | int) else str(found)[:MAX_TITLE]
 
 
-@dataclass
-class _XMLReader:
-    """Reader of the Native DICOM Model. `stack` has the open datasets, with their open tags."""
-
-    stack: list[tuple[dict[str, list[Value]], list[str]]] = field(default_factory=list)
-    depth: int = 0
-    root: dict[str, list[Value]] | None = None
-    text: list[str] | None = None
-
-    def start(self, name: str, attributes: Mapping[str, str]) -> None:
-        """Open an element."""
-        self.depth += 1
-        if self.depth > MAX_DEPTH:
-            raise ValueError
-        match name.rpartition(":")[2]:
-            case "NativeDicomModel" if self.root is None:
-                self.root = {}
-                self.stack.append((self.root, []))
-            case "DicomAttribute" if self.stack:
-                tag = attributes.get("tag", "").upper()
-                self.stack[-1][1].append(tag)
-                self.stack[-1][0].setdefault(tag, [])
-            case "Item" if self.stack and self.stack[-1][1]:
-                inner: dict[str, list[Value]] = {}
-                self._add(inner)
-                self.stack.append((inner, []))
-            case "Value":
-                self.text = []
-
-    def end(self, name: str) -> None:
-        """Close an element."""
-        self.depth -= 1
-        match name.rpartition(":")[2]:
-            case "DicomAttribute" if self.stack and self.stack[-1][1]:
-                self.stack[-1][1].pop()
-            case "Item" if len(self.stack) > 1:
-                self.stack.pop()
-            case "Value" if self.text is not None:
-                if self.stack and self.stack[-1][1]:
-                    self._add("".join(self.text))
-                self.text = None
-
-    def characters(self, text: str) -> None:
-        """Add text to the open value."""
-        if self.text is not None:
-            self.text.append(text)
-
-    def _add(self, value: Value) -> None:
-        dataset, tags = self.stack[-1]
-        dataset[tags[-1]].append(value)
-
-
 def _of_xml(text: str) -> Dataset:
-    """Return a dataset of the Native DICOM Model. Raises ValueError or ExpatError if it is none.
+    """Return a dataset of the Native DICOM Model. Raises ValueError or ParseError if it is none.
 
-    A document type could define entities that grow without bound, so none is accepted.
+    A document type could define entities that grow without bound, so it is refused.
     """
     if "<!DOCTYPE" in text:
         raise ValueError
-    reader, parser = _XMLReader(), expat.ParserCreate("utf-8")
-    parser.StartElementHandler = reader.start
-    parser.EndElementHandler = reader.end
-    parser.CharacterDataHandler = reader.characters
-    parser.Parse(text.encode(), True)
-    if reader.root is None:
+    root = ElementTree.fromstring(text)  # noqa: S314  (there is no document type)
+    if _name(root) != "NativeDicomModel":
         raise ValueError
-    return reader.root
+    return _of_element(root)
+
+
+def _of_element(element: Element) -> Dataset:
+    """Return the dataset in the root or in an item. Raises RecursionError if it is too deep."""
+    return {
+        attribute.get("tag", "").upper(): [
+            _of_element(value) if _name(value) == "Item" else value.text or ""
+            for value in attribute
+            if _name(value) in {"Item", "Value"}
+        ]
+        for attribute in element
+        if _name(attribute) == "DicomAttribute"
+    }
+
+
+def _name(element: Element) -> str:
+    """Return the name of an element without its namespace."""
+    return element.tag.rpartition("}")[2]

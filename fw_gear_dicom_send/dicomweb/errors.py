@@ -1,25 +1,17 @@
 """Errors of HTTP connections and of the requests over them.
 
-    WebError           a request has no response
+    RequestError
     ├── LostError      the connection was lost, or the server gave no valid response in time
     └── ClosedError    no more connections are opened: the run gave the server up, or has ended
 
 A connection that cannot be opened raises the errors of `network.errors`.
 """
 
+from ..delivery.sender import RequestError
 from ..reasons import Reason
 
 
-class WebError(Exception):
-    """A request has no response. The text of the reason is one line."""
-
-    def __init__(self, reason: Reason) -> None:
-        """Use the text of the reason as the message."""
-        self.reason = reason
-        super().__init__(reason.text)
-
-
-class LostError(WebError):
+class LostError(RequestError):
     """The connection was lost, or the server gave no valid response in time.
 
     If the request `is_whole`, all of it reached the server, which may have carried it out. If the
@@ -33,5 +25,5 @@ class LostError(WebError):
         super().__init__(reason)
 
 
-class ClosedError(WebError):
+class ClosedError(RequestError):
     """No more connections are opened."""

@@ -1,110 +1,69 @@
 """Verifies which images a server has, by queries or by their content."""
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from itertools import groupby
+from collections.abc import Iterable, Iterator, Sequence
 from math import inf
-from threading import Lock
 
-from ..delivery.results import ImageReference, Verification
-from ..delivery.sender import QueryError
-from ..network.errors import AssociationError
-from ..network.inquiry import MAX_FAILURES, Findings
+from ..delivery.inquiry import Findings, GroupInquirer, by_series
+from ..delivery.results import ImageReference
+from ..delivery.sender import QueryError, RequestError
 from ..reasons import Kind, Reason
 from . import datasets
+from .answers import NO_SERVICE
 from .content import ContentReader
-from .errors import WebError
-from .messages import Response
+from .request import ACCEPT
 from .service import WebService
 
 PAGE = 200
 """Images of an answer to a query: Azure allows no more."""
 MAX_ANSWERS = 100_000
 """Maximum number of images in a series, more than any real series has."""
-_NO_SERVICE = (404, 405, 501)
-_JSON = (("Accept", "application/dicom+json"),)
 _UID = re.compile(r"[0-9.]{1,64}")
 _SOP_INSTANCE_UID = "00080018"
 
 
-class WebInquirer:
-    """Inquirer that sends one request after another, over the connections of a service.
-
-    The mutable state is the number of failed requests in a row, and the reason why no more requests
-    are sent. The thread that asks holds `_lock`.
-    """
+class _WebInquirer(GroupInquirer):
+    """Inquirer over the connections of a service."""
 
     def __init__(self, service: WebService, timeout: float = inf) -> None:
         """Use the connections of `service`, and wait for `timeout` seconds at most."""
+        super().__init__()
         self._service = service
         self._timeout = min(service.transport.timeouts.find, timeout)
-        self._lock = Lock()
-        self._failures = 0
-        self._given_up: Reason | None = None
 
-    @property
-    def given_up(self) -> Reason | None:
-        """The reason why no more requests are sent, None while they are."""
-        return self._given_up
-
-    def verify(self, images: Collection[ImageReference]) -> Verification:
-        """Return which of the images the server has. Any thread may call this.
-
-        A failed request affects only its own images. After three failures in a row, no more
-        requests are sent.
-        """
-        findings = Findings()
-        with self._lock:
-            for group in self._groups([one for one in images if _can_name(one)]):
-                reason = self._given_up or self._failure_of(group, findings)
-                if reason:
-                    findings.note_rest(group, reason)
-        findings.note_rest(images, self._given_up or Reason(Kind.NOT_QUERYABLE))
-        return findings.result()
-
-    def _groups(self, images: Sequence[ImageReference]) -> Iterable[Sequence[ImageReference]]:
-        """Return the images in groups that fail together."""
-        raise NotImplementedError
-
-    def _find(self, images: Sequence[ImageReference], findings: Findings) -> None:
-        """Request images. Raises QueryError, WebError or AssociationError."""
-        raise NotImplementedError
-
-    def _failure_of(self, images: Sequence[ImageReference], findings: Findings) -> Reason | None:
-        try:
-            self._find(images, findings)
-        except (QueryError, WebError, AssociationError) as exc:
-            self._failures += 1
-            if exc.reason.kind is Kind.NOT_OFFERED or self._failures >= MAX_FAILURES:
-                self._given_up = exc.reason
-            return exc.reason
-        self._failures = 0
-        return None
+    def _can_name(self, image: ImageReference) -> bool:
+        return all(map(_UID.fullmatch, (*image.series, image.sop_instance_uid)))
 
 
-class QueryInquirer(WebInquirer):
+class QueryInquirer(_WebInquirer):
     """Inquirer by QIDO-RS (PS3.18 10.6), which can list the images of a series."""
 
     def present(self, study_instance_uid: str, series_instance_uid: str) -> frozenset[str]:
         """Return the SOP Instance UIDs that the server reports of a series.
 
-        Raises QueryError if the server does not answer.
+        Raises QueryError if the server does not answer. After three such series in a row, no more
+        queries are sent.
         """
-        if not (_UID.fullmatch(study_instance_uid) and _UID.fullmatch(series_instance_uid)):
+        series = study_instance_uid, series_instance_uid
+        if not all(map(_UID.fullmatch, series)):
             return frozenset()
+        if self._given_up:
+            raise QueryError(self._given_up)
         with self._lock:
             try:
-                return frozenset(self._listed(study_instance_uid, series_instance_uid))
-            except (WebError, AssociationError) as exc:
+                found = frozenset(self._listed(*series))
+            except RequestError as exc:
+                self._note_failure(exc.reason)
                 raise QueryError(exc.reason) from exc
+            self._failures = 0
+            return found
 
     def _groups(self, images: Sequence[ImageReference]) -> Iterable[Sequence[ImageReference]]:
-        for _, group in groupby(sorted(images, key=_series), key=_series):
-            yield list(group)
+        return by_series(images)
 
-    def _find(self, images: Sequence[ImageReference], findings: Findings) -> None:
+    def _request(self, images: Sequence[ImageReference], findings: Findings) -> None:
         """List the series of images, and query again each image that the list may omit."""
-        series, asked = _series(images[0]), {image.sop_instance_uid for image in images}
+        series, asked = images[0].series, {image.sop_instance_uid for image in images}
         if len(asked) > 1:
             for uid in self._listed(*series):
                 if uid in asked:
@@ -126,37 +85,36 @@ class QueryInquirer(WebInquirer):
             known |= new
             if not new:
                 return
-        raise QueryError(
-            Reason(Kind.QUERY_FAILED, f"the series has more than {MAX_ANSWERS} images")
-        )
+        raise _failed(f"the series has more than {MAX_ANSWERS} images")
 
     def _page(self, study: str, series: str, query: str) -> set[str]:
-        """Return the UIDs in one answer. Raises QueryError, WebError or AssociationError."""
+        """Return the UIDs in one answer. Raises RequestError."""
         resource = f"/studies/{study}/series/{series}/instances?{query}"
+        headers = (("Accept", ACCEPT),)
         response = self._service.send(
-            "GET", resource, headers=_JSON, timeout=self._timeout
+            "GET", resource, headers=headers, timeout=self._timeout
         ).response
         is_empty = response.status == 404 and self._service.can_query
         if response.status == 204 or is_empty:
             return set()
-        if response.status in _NO_SERVICE:
+        if response.status in NO_SERVICE:
             raise QueryError(Reason(Kind.NOT_OFFERED, "QIDO-RS"))
         found = datasets.read(response.body) if response.is_success else None
         if found is None or response.is_cut:
-            raise _failed("QIDO-RS", response)
+            raise _failed(f"the server answered QIDO-RS with {response.words}")
         return {uid for one in found for uid in datasets.texts(one, _SOP_INSTANCE_UID)}
 
 
-class ContentInquirer(WebInquirer):
+class ContentInquirer(_WebInquirer):
     """Inquirer by WADO-RS (PS3.18 10.4): it reads each image, and compares its dataset."""
 
     def _groups(self, images: Sequence[ImageReference]) -> Iterable[Sequence[ImageReference]]:
         return ([image] for image in images)
 
-    def _find(self, images: Sequence[ImageReference], findings: Findings) -> None:
+    def _request(self, images: Sequence[ImageReference], findings: Findings) -> None:
         (image,) = images
         uid, syntax = image.sop_instance_uid, image.transfer_syntax_uid
-        study, series = _series(image)
+        study, series = image.series
         # Some servers know "as stored" only, and some no syntax by that name.
         for wanted in (syntax, "*"):
             reader = ContentReader()
@@ -173,9 +131,9 @@ class ContentInquirer(WebInquirer):
         if response.status in (404, 410):
             findings.absent.add(uid)
         elif not response.is_success:
-            raise _failed("WADO-RS", response)
+            raise _failed(f"the server answered WADO-RS with {response.words}")
         elif reader.crc32 is None:
-            raise QueryError(Reason(Kind.QUERY_FAILED, "the answer to WADO-RS is not a DICOM file"))
+            raise _failed("the answer to WADO-RS is not a DICOM file")
         elif image.crc32 is None:
             findings.unknown[uid] = Reason(Kind.NOT_QUERYABLE)
         elif reader.crc32 == image.crc32:
@@ -184,16 +142,5 @@ class ContentInquirer(WebInquirer):
             findings.unknown[uid] = Reason(Kind.CONTENT_DIFFERS)
 
 
-def _failed(service: str, response: Response) -> QueryError:
-    return QueryError(
-        Reason(Kind.QUERY_FAILED, f"the server answered {service} with {response.words}")
-    )
-
-
-def _can_name(image: ImageReference) -> bool:
-    """Return whether the path of a resource can name an image."""
-    return all(map(_UID.fullmatch, (*_series(image), image.sop_instance_uid)))
-
-
-def _series(image: ImageReference) -> tuple[str, str]:
-    return image.study_instance_uid, image.series_instance_uid
+def _failed(detail: str) -> QueryError:
+    return QueryError(Reason(Kind.QUERY_FAILED, detail))

@@ -4,22 +4,24 @@ Nothing is stored: the first request is a query, and the second a store request 
 """
 
 import logging
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from math import inf
 from time import monotonic
 from urllib.parse import urljoin
 
+from ..delivery.sender import RequestError
 from ..errors import ServerError
-from ..network.errors import AssociationError, NoConnectionError, TLSError
-from ..network.tls import expires_soon
+from ..network.errors import NoConnectionError, TLSError
+from ..network.tls import log_session
 from ..network.types import TLSSession
 from ..reasons import Kind, Reason
 from ..retry import Retry, RetryPolicy
 from ..server_url import ServerURL
-from ..text import day
+from .answers import BUSY, NO_SERVICE
 from .authorization import TokenError
-from .errors import ClosedError, WebError
-from .messages import Body, Headers, Response
+from .errors import ClosedError
+from .messages import Body, Response
 from .request import ACCEPT, CONTENT_TYPE, EMPTY_BODY
 from .service import WebService
 
@@ -27,8 +29,6 @@ log = logging.getLogger(__name__)
 
 _MAX_REDIRECTS = 5
 _STUDIES = "/studies"
-_BUSY = (408, 429, 502, 503, 504)
-_NO_SERVICE = (404, 405, 501)
 _WRONG_BASE = "check the path of the URL: it must be the base of the DICOMweb service"
 _CREDENTIALS = "check {authorization}, and the permissions on the server"
 
@@ -37,14 +37,13 @@ _CREDENTIALS = "check {authorization}, and the permissions on the server"
 class WebServer:
     """Properties of a DICOMweb server.
 
-    `product` is its header Server. `query` is the answer to a query, and `can_query` says whether
-    it has a result. `store_seconds` is the duration of a store request without an image.
+    `product` is its header Server. `query` is the answer to a query, and `store` the one to a store
+    request without an image, which took `store_seconds`.
     """
 
     product: str
     tls: TLSSession | None
     query: Response
-    can_query: bool
     store: Response
     store_seconds: float
 
@@ -56,49 +55,43 @@ def check(service: WebService, policy: RetryPolicy) -> WebServer:
     from now on. Raises ServerError, whose message says what to check.
     """
     retry = Retry(policy)
-    while True:
-        session, query = _first_request(service)
-        begun = monotonic()
-        store = _ask(service, "POST", _STUDIES, (("Content-Type", CONTENT_TYPE),), EMPTY_BODY)
-        seconds = monotonic() - begun
-        busy = next((one for one in (query, store) if one.status in _BUSY), None)
-        if not busy:
-            break
-        wait = retry.wait_time(busy.retry_after())
-        if wait is None:
-            raise _error(service, f"the server is busy ({busy.words})", "try again later")
-        log.warning("The server is busy (%s). Retrying in %.0f s", busy.words, wait)
-        service.pool.wait(wait)
+    with _explained(service):
+        session = _session(service)
+        while True:
+            query = _query(service)
+            begun = monotonic()
+            store = _ask(service, _STUDIES, EMPTY_BODY)
+            seconds = monotonic() - begun
+            busy = next((one for one in (query, store) if one.status in BUSY), None)
+            if not busy:
+                break
+            wait = retry.wait_time(busy.retry_after())
+            if wait is None:
+                raise _error(service, f"the server is busy ({busy.words})", "try again later")
+            log.warning("The server is busy (%s). Retrying in %.0f s", busy.words, wait)
+            service.pool.wait(wait)
     _judge(service, query, store)
     service.can_query = query.is_success
     product = service.hide(query.headers.get("server", ""))[:100]
-    return WebServer(product, session, query, query.is_success, store, seconds)
+    return WebServer(product, session, query, store, seconds)
 
 
-def _first_request(service: WebService) -> tuple[TLSSession | None, Response]:
-    """Open a connection, log its TLS session, and return the answer to a query."""
-    connection = service.new_connection()
-    try:
+def _session(service: WebService) -> TLSSession | None:
+    """Open a connection, and return its TLS session, which is logged."""
+    with closing(service.new_connection()) as connection:
         connection.open()
         session = connection.tls
-    except AssociationError as exc:
-        raise _explained(service, exc) from exc
-    finally:
-        connection.close()
     if session:
-        log.info(
-            "%s with %s; server certificate: %s, issued by %s",
-            session.version,
-            session.cipher,
-            session.subject,
-            session.issuer,
-        )
-        if expires_soon(session.expires):
-            log.warning("The server's certificate is valid until %s", day(session.expires))
+        log_session(session)
+    return session
+
+
+def _query(service: WebService) -> Response:
+    """Query one study, and follow redirects on the same server."""
     for _ in range(_MAX_REDIRECTS):
-        query = _ask(service, "GET", f"{_STUDIES}?limit=1")
+        query = _ask(service, f"{_STUDIES}?limit=1")
         if not query.is_redirect:
-            return session, query
+            return query
         service.path = _redirected(service, query)
     raise _error(service, "the server redirects in a circle", _WRONG_BASE)
 
@@ -118,20 +111,16 @@ def _redirected(service: WebService, response: Response) -> str:
     return found.path.removesuffix(_STUDIES)
 
 
-def _ask(
-    service: WebService, method: str, resource: str, headers: Headers = (), body: Body | None = None
-) -> Response:
-    try:
-        return service.send(
-            method,
-            resource,
-            headers=(("Accept", ACCEPT), *headers),
-            body=(lambda: body) if body else None,
-            timeout=service.transport.timeouts.find,
-            opened_after=-inf,
-        ).response
-    except (WebError, AssociationError) as exc:
-        raise _explained(service, exc) from exc
+def _ask(service: WebService, resource: str, body: Body | None = None) -> Response:
+    """Send a query, or a store request with a body."""
+    headers = (("Accept", ACCEPT), ("Content-Type", CONTENT_TYPE))
+    return service.send(
+        "POST" if body else "GET",
+        resource,
+        headers=headers if body else headers[:1],
+        body=(lambda: body) if body else None,
+        timeout=service.transport.timeouts.find,
+    ).response
 
 
 def _judge(service: WebService, query: Response, store: Response) -> None:
@@ -143,8 +132,8 @@ def _judge(service: WebService, query: Response, store: Response) -> None:
         if not service.has_credentials:
             reason = f"the server requires credentials ({store.words})"
         raise _error(service, reason, _CREDENTIALS)
-    if store.status in _NO_SERVICE:
-        if query.status in _NO_SERVICE:
+    if store.status in NO_SERVICE:
+        if query.status in NO_SERVICE:
             raise _error(service, f"there is no DICOMweb service ({store.words})", _WRONG_BASE)
         advice = "have STOW-RS enabled on the server, or use another server"
         raise _error(service, f"the server does not store by STOW-RS ({store.words})", advice)
@@ -155,19 +144,24 @@ def _judge(service: WebService, query: Response, store: Response) -> None:
         raise _error(service, f"the server fails ({store.words}{title})", "look in its log")
 
 
-def _explained(service: WebService, exc: Exception) -> ServerError:
-    """Return the error for a server that gives no answer."""
-    where = f"{service.url}"
-    match exc:
-        case TLSError():
-            return ServerError(f"{where}: {exc}", exc.advice)
-        case NoConnectionError():
-            advice = "check {destination}, that the server runs, and that no firewall blocks it"
-        case TokenError() | ClosedError(reason=Reason(kind=Kind.NOT_AUTHORIZED)):
-            advice = _CREDENTIALS
-        case _:
-            advice = "check that {destination} is the URL of a DICOMweb server, and http or https"
-    return ServerError(f"{where}: {exc}", advice)
+@contextmanager
+def _explained(service: WebService) -> Iterator[None]:
+    """Turn the error of a server that gives no answer into a ServerError."""
+    try:
+        yield
+    except RequestError as exc:
+        match exc:
+            case TLSError():
+                advice = exc.advice
+            case NoConnectionError():
+                advice = "check {destination}, that the server runs, and that no firewall blocks it"
+            case TokenError() | ClosedError(reason=Reason(kind=Kind.NOT_AUTHORIZED)):
+                advice = _CREDENTIALS
+            case _:
+                advice = (
+                    "check that {destination} is the URL of a DICOMweb server, and http or https"
+                )
+        raise _error(service, str(exc), advice) from exc
 
 
 def _error(service: WebService, problem: str, advice: str) -> ServerError:

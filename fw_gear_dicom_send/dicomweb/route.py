@@ -17,7 +17,7 @@ from ..network.transport import Place, Transport, open_directly
 from ..reasons import Kind, Reason
 from ..retry import CLOCK, MonotonicClock
 from ..server_url import ServerURL
-from .errors import WebError
+from .errors import LostError
 from .exchange import HTTPConnection
 from .messages import Headers, Request
 
@@ -84,7 +84,7 @@ class Route:
             tunnel = HTTPConnection.over(connection, server, self.transport)
             response = tunnel.exchange(request, self.transport.timeouts.associate)
             why = "" if response.is_success else response.words
-        except WebError as exc:
+        except LostError as exc:
             why = exc.reason.text
         if why:
             detail = f"{proxy.where} does not connect to {server.where}: {why}"

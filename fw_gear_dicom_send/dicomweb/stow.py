@@ -7,7 +7,7 @@ from math import inf
 
 from ..delivery.deliver import Delivery
 from ..delivery.results import RUN_ENDED, StoreResult, Suspect
-from ..delivery.sender import Finder, Inquirer, SenderFacts, ServerName
+from ..delivery.sender import Finder, Inquirer, SenderFacts
 from ..dicom.types import SOPInstance
 from ..network.transport import Transport
 from ..options import ConversionMode, OnConflict
@@ -19,7 +19,6 @@ from .attempts import Convert, StowAttempts
 from .authorization import Authorization
 from .credentials import NO_CREDENTIALS, Credentials
 from .inquiry import ContentInquirer, QueryInquirer
-from .names import server_name
 from .preflight import WebServer
 from .service import WebService
 
@@ -63,7 +62,6 @@ class WebSender:
 
         Raises ConfigError for an unusable proxy.
         """
-        self._url = url
         self._transport = transport
         self._check_policy = replace(policy, max_time=retry_time)
         budget = RetryBudget(retry_time, policy.clock)
@@ -88,11 +86,6 @@ class WebSender:
         # All threads may wait for the same answer.
         number = threads or connections
         self.health = Delivery(attempts, self._service.pool, number, budget, policy)
-
-    @property
-    def server(self) -> ServerName:
-        """The names of the server."""
-        return server_name(self._url, self._transport.profile)
 
     def check(self) -> None:
         """Check that the server accepts store requests.

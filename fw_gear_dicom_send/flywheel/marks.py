@@ -75,6 +75,6 @@ def mark(
 
 def _server(config: GearConfig) -> Mapping[str, str | int]:
     """Return what identifies the server: its URL, or its AE title, host and port."""
-    if config.url:
-        return {"url": str(config.url)}
-    return {"called_ae": config.called_ae, "host": config.destination, "port": config.port}
+    facts = config.server.facts
+    names = ("url",) if "url" in facts else ("called_ae", "host", "port")
+    return {name: facts[name] for name in names}

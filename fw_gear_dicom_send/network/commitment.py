@@ -14,6 +14,7 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]
     StorageCommitmentPushModelInstance,
 )
 
+from ..delivery.inquiry import Findings
 from ..delivery.results import ImageReference
 from ..delivery.sender import QueryError
 from ..reasons import Kind, Reason
@@ -22,7 +23,7 @@ from .association import MAX_USELESS_ANSWERS, StorageAssociation
 from .commitment_listener import CommitmentListener
 from .contexts import Context
 from .errors import AssociationError
-from .inquiry import Findings, InquirySCU
+from .inquiry import InquirySCU
 from .pool import AssociationPool
 from .timeouts import DEFAULT_TIMEOUTS, Timeouts
 
@@ -163,7 +164,7 @@ class CommitmentSCU(InquirySCU):
         super().__init__(pool, timeouts=timeouts, shares_associations=shares_associations)
         self._listener = listener
 
-    def _requests(self, images: Sequence[ImageReference]) -> Iterator[Sequence[ImageReference]]:
+    def _groups(self, images: Sequence[ImageReference]) -> Iterator[Sequence[ImageReference]]:
         for start in range(0, len(images), MAX_REFERENCES):
             yield images[start : start + MAX_REFERENCES]
 

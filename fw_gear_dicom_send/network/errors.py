@@ -13,21 +13,21 @@
 Other packages see them only as a reason, a ServerError or a QueryError.
 """
 
+from ..delivery.sender import RequestError
 from ..reasons import Reason
 from .tls_errors import HandshakeFailure
 
 
-class AssociationError(Exception):
-    """The association cannot be opened, or was lost. The text of the reason is one line.
+class AssociationError(RequestError):
+    """The association cannot be opened, or was lost.
 
     `is_unexplained` means that the peer refused an association without a known cause.
     """
 
     def __init__(self, reason: Reason, *, is_unexplained: bool = False) -> None:
         """Use the text of the reason as the message."""
-        self.reason = reason
         self.is_unexplained = is_unexplained
-        super().__init__(reason.text)
+        super().__init__(reason)
 
 
 class TLSError(AssociationError):

@@ -8,15 +8,16 @@ import json
 import re
 from base64 import b64encode, urlsafe_b64encode
 from binascii import a2b_base64
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from ..dicom.privacy import Identity
 from ..errors import ConfigError
 from .types import IdentityType, UserIdentity
 
+T = TypeVar("T")
 MAX_FILE = 1 << 20
 MAX_IDENTITY = 65_000
 """Maximum bytes of an identity: all user information has up to 65,535 bytes (PS3.8 9.3.2.3)."""
@@ -39,16 +40,27 @@ _TYPES = {
 
 def read(path: Path) -> UserIdentity:
     """Return the identity in a JSON file. Raises ConfigError if it is invalid."""
+    return read_secret(path, "identity", ALLOWED, _identity)
+
+
+def read_secret(
+    path: Path, option: str, allowed: str, parse: Callable[[Mapping[str, Any]], T]
+) -> T:
+    """Return the secret of an option, which `parse` makes of the JSON object in a file.
+
+    `parse` raises ValueError for an invalid object. Raises ConfigError then.
+    """
     try:
         with path.open("rb") as file:
             data = file.read(MAX_FILE + 1)
-        identity = _identity(data) if len(data) <= MAX_FILE else None
+        text = data.decode("utf-8-sig") if len(data) <= MAX_FILE else ""
+        found = json.loads(text, object_pairs_hook=_without_repetition)
+        if isinstance(found, dict):
+            return parse(found)
     except (OSError, ValueError, RecursionError):
-        identity = None
-    if identity is None:
-        # Raised here, this error is not chained to json's error, which quotes the file.
-        raise ConfigError("identity", path.name, ALLOWED)
-    return identity
+        pass
+    # Raised here, this error is not chained to json's error, which quotes the file.
+    raise ConfigError(option, path.name, allowed)
 
 
 def without_identity(text: str, identity: UserIdentity | None) -> str:
@@ -85,14 +97,11 @@ def _quotable(identity: UserIdentity) -> tuple[Identity, frozenset[str], frozens
     return Identity(words=tuple(words)), frozenset(pieces), frozenset(values)
 
 
-def _identity(data: bytes) -> UserIdentity | None:
-    """Return the identity in JSON data. Returns None or raises ValueError if it is invalid."""
-    found = json.loads(data.decode("utf-8-sig"), object_pairs_hook=_without_repetition)
-    if not isinstance(found, Mapping):
-        return None
+def _identity(found: Mapping[str, Any]) -> UserIdentity:
+    """Return the identity in a JSON object. Raises ValueError if it is invalid."""
     kind = _TYPES.get(frozenset(found))
     if kind is None or not all(isinstance(value, str) and value for value in found.values()):
-        return None
+        raise ValueError
     if kind is IdentityType.KERBEROS:
         ticket = "".join(found["kerberos"].split())
         primary, secondary = a2b_base64(ticket.encode("ascii"), strict_mode=True), b""
@@ -100,7 +109,7 @@ def _identity(data: bytes) -> UserIdentity | None:
         name = "username" if "username" in found else kind.name.lower()
         primary, secondary = found[name].encode(), found.get("password", "").encode()
     if not 0 < len(primary) + len(secondary) <= MAX_IDENTITY:
-        return None
+        raise ValueError
     return UserIdentity(kind, primary, secondary)
 
 

@@ -9,7 +9,6 @@ from time import monotonic
 from ..dicom.uids import PATIENT_ROOT_FIND, STORAGE_COMMITMENT, STUDY_ROOT_FIND, VERIFICATION
 from ..errors import ServerError
 from ..retry import RetryPolicy, retry
-from ..text import day
 from .association import StorageAssociation
 from .context_limit import open_with_fitting_contexts
 from .contexts import ECHO, FALLBACK_SYNTAXES, MAX_CONTEXTS, Context, describe_result
@@ -22,7 +21,7 @@ from .errors import (
 )
 from .inquiry import InquirySCU
 from .timeouts import DEFAULT_TIMEOUTS, Timeouts
-from .tls import TLSContext, expires_soon
+from .tls import TLSContext, log_session
 from .transport import Transport
 from .types import PeerAE, ServerInfo, ServiceAnswer, UserIdentity
 
@@ -70,15 +69,7 @@ def check(
         try:
             status, seconds, session = None, 0.0, assoc.tls
             if session:
-                log.info(
-                    "%s with %s; server certificate: %s, issued by %s",
-                    session.version,
-                    session.cipher,
-                    session.subject,
-                    session.issuer,
-                )
-                if expires_soon(session.expires):
-                    log.warning("The server's certificate is valid until %s", day(session.expires))
+                log_session(session)
             if peer.identity:
                 _log_identity(peer.identity, is_confirmed=bool(assoc.confirms_identity))
             context = next((one for one in _VERIFICATION if one in assoc.accepted), None)

@@ -4,7 +4,6 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from io import BytesIO
-from itertools import groupby
 
 from pydicom import config as pydicom_config
 from pydicom.dataset import Dataset
@@ -15,6 +14,7 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]
 )
 from pynetdicom.status import QR_FIND_SERVICE_CLASS_STATUS
 
+from ..delivery.inquiry import Findings, by_series
 from ..delivery.results import ImageReference
 from ..delivery.sender import QueryError
 from ..dicom.elements import ElementReader
@@ -25,7 +25,7 @@ from . import dimse
 from .association import MAX_USELESS_ANSWERS, StorageAssociation
 from .contexts import Context
 from .errors import AssociationError, LostAnswerError, NoAssociationError
-from .inquiry import Findings, InquirySCU
+from .inquiry import InquirySCU
 from .pool import AssociationPool
 from .statuses import CANCEL, SUCCESS, WARNING, category_of, describe
 from .timeouts import DEFAULT_TIMEOUTS, Timeouts
@@ -213,15 +213,15 @@ class FindSCU(InquirySCU):
         find(assoc, context, _identifier(series), self._timeouts)
 
     def _can_name(self, image: ImageReference) -> bool:
-        return all(map(_UID.fullmatch, (*_series(image), image.sop_instance_uid)))
+        return all(map(_UID.fullmatch, (*image.series, image.sop_instance_uid)))
 
-    def _requests(self, images: Sequence[ImageReference]) -> Iterator[list[ImageReference]]:
-        for _, group in groupby(sorted(images, key=_series), key=_series):
+    def _groups(self, images: Sequence[ImageReference]) -> Iterator[list[ImageReference]]:
+        for group in by_series(images):
             yield from _lists(group)
 
     def _request(self, images: Sequence[ImageReference], findings: Findings) -> None:
         """Query images of a series, and query again the images that an answer may omit."""
-        series = _series(images[0])
+        series = images[0].series
         todo = [frozenset(image.sop_instance_uid for image in images)]
         while todo:
             asked = todo.pop()
@@ -303,10 +303,6 @@ def _identifier(series: _Series, uids: Collection[str] = ()) -> Dataset:
     identifier.StudyInstanceUID, identifier.SeriesInstanceUID = series
     identifier.SOPInstanceUID = sorted(uids) or ""
     return identifier
-
-
-def _series(image: ImageReference) -> _Series:
-    return image.study_instance_uid, image.series_instance_uid
 
 
 def _lists(images: Iterable[ImageReference]) -> Iterator[list[ImageReference]]:

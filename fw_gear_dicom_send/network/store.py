@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..delivery.deliver import Delivery
 from ..delivery.results import RUN_ENDED, StoreResult, Suspect
-from ..delivery.sender import SenderFacts, ServerName
+from ..delivery.sender import SenderFacts
 from ..dicom.types import SOPInstance
 from ..options import ConversionMode
 from ..retry import RetryBudget, RetryPolicy
@@ -105,11 +105,6 @@ class StorageSCU:
     def __repr__(self) -> str:
         """Show the state of its pool."""
         return f"<StorageSCU: {self._pool!r}>"
-
-    @property
-    def server(self) -> ServerName:
-        """The names of the server."""
-        return self._peer.named(self._transport.profile)
 
     def check(self) -> None:
         """Check that the server accepts an association, and has the services that the run needs.

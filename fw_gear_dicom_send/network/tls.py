@@ -18,7 +18,7 @@ from ..errors import ConfigError
 from ..text import day
 from .authorities import of_system, vouched_for
 from .certificates import in_pem
-from .types import ClientCertificate, TLSConfig
+from .types import ClientCertificate, TLSConfig, TLSSession
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +66,20 @@ PROFILES: Mapping[str, Profile] = {
 }
 
 
-def expires_soon(end: datetime | None) -> bool:
+def log_session(session: TLSSession) -> None:
+    """Log a TLS session, with a warning if the server's certificate expires soon."""
+    log.info(
+        "%s with %s; server certificate: %s, issued by %s",
+        session.version,
+        session.cipher,
+        session.subject,
+        session.issuer,
+    )
+    if _expires_soon(session.expires):
+        log.warning("The server's certificate is valid until %s", day(session.expires))
+
+
+def _expires_soon(end: datetime | None) -> bool:
     """Return whether a certificate that expires at `end` (UTC), if known, needs a warning."""
     return end is not None and end - datetime.now(UTC) < _SOON
 
@@ -196,7 +209,7 @@ def _check(own: ClientCertificate) -> None:
     if (begin or now) > now or (end or now) < now:
         given = f"{certificate_file.name} (valid from {day(begin)} to {day(end)})"
         raise ConfigError("cert", given, "a certificate that is valid today")
-    if expires_soon(end):
+    if _expires_soon(end):
         log.warning("The certificate in %s is valid until %s", certificate_file.name, day(end))
 
 

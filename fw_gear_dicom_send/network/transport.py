@@ -34,14 +34,13 @@ class Place(Protocol):
 class Transport:
     """TLS, timeouts and rate limit of all connections to a peer.
 
-    Without `tls_context`, connections are unencrypted; `profile` is its name in PS3.15 annex B.
-    `throttle` limits the rate of all connections together.
+    Without `tls_context`, connections are unencrypted. `throttle` limits the rate of all
+    connections together.
     """
 
     tls_context: TLSContext | None = None
     timeouts: Timeouts = DEFAULT_TIMEOUTS
     throttle: Throttle | None = None
-    profile: str = ""
 
     def connect(
         self,

@@ -5,8 +5,6 @@ from datetime import datetime
 from enum import IntEnum
 from pathlib import Path
 
-from ..delivery.sender import ServerName
-
 
 class IdentityType(IntEnum):
     """Type of a user identity (PS3.7 D.3.3.7.1)."""
@@ -49,24 +47,6 @@ class PeerAE:
     def where(self) -> str:
         """Host and port, for people."""
         return f"{self.host} port {self.port}"
-
-    def named(self, profile: str) -> ServerName:
-        """Return the names of the server; `profile` names its TLS profile, empty without TLS."""
-        return ServerName(
-            (self.host, str(self.port), self.called_ae),
-            f"AE {self.called_ae} at {self.host}, port {self.port}",
-            f"TLS ({profile})" if profile else "no TLS",
-            "C-STORE",
-            (("Calling AE", self.calling_ae),),
-            {
-                "protocol": "DIMSE",
-                "host": self.host,
-                "port": self.port,
-                "called_ae": self.called_ae,
-                "calling_ae": self.calling_ae,
-                "tls": bool(profile),
-            },
-        )
 
 
 @dataclass(frozen=True)

@@ -136,7 +136,7 @@ class Reports:
         config, selection, facts = self._config, self._selection, sender.facts()
         note = " (dry run: nothing was sent)" * config.dry_run
         return Account(
-            server=sender.server,
+            server=config.server,
             options=tuple(config.in_effect()),
             warnings=config.warnings,
             title=f"DICOM send: {selection.report_label}{note}",

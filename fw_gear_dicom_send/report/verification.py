@@ -7,9 +7,6 @@ from ..account import VerificationSummary
 from ..models import FileEntry
 from ..reasons import Kind, Reason
 
-METHODS = {"find": "C-FIND", "commit": "storage commitment", "content": "WADO-RS"}
-"""Service for each value of the option `verify`."""
-_QUERIES_OF_WEB = "QIDO-RS"
 _MAX_CODES = 256
 
 
@@ -28,9 +25,9 @@ class Verifications:
     and the numbers of verified and absent images of each file.
     """
 
-    def __init__(self, method: str, *, is_web: bool = False) -> None:
-        """Start with no image; `method` is a key of `METHODS`, at a DICOMweb server if `is_web`."""
-        self.method = _QUERIES_OF_WEB if is_web and method == "find" else METHODS[method]
+    def __init__(self, method: str) -> None:
+        """Start with no image; `method` is the service that verifies."""
+        self.method = method
         self.verified: Counter[FileEntry] = Counter()
         self.absent: Counter[FileEntry] = Counter()
         self._codes = bytearray()

@@ -91,14 +91,14 @@ def run(
     error: DicomSendError | None = None
     try:
         if not selection.entries:
-            _log_selection(selection, config, sender)
+            _log_selection(selection, config)
             raise NothingToSendError(sum(left_out.number for left_out in selection.left_out))
         with _temporary_folder(work) as folder:
             sender.check()
-            _log_selection(selection, config, sender)
+            _log_selection(selection, config)
             known = KnownImages(sender.finder() if config.skip_existing else None)
             if earlier_reports:
-                known.add_reports(earlier_reports(folder), sender.server.key)
+                known.add_reports(earlier_reports(folder), config.server.key)
             sending.run(source, folder, make_progress, waits, known)
     except DicomSendError as exc:
         error = exc
@@ -124,10 +124,10 @@ def _conclude(
     return account
 
 
-def _log_selection(selection: Selection, config: SendConfig, sender: Sender) -> None:
+def _log_selection(selection: Selection, config: SendConfig) -> None:
     """Log the number of files, and the files that are left out."""
     files = quantity(len(selection.entries), selection.origin.program.row_noun)
-    log.info("Found %s to send to %s", files, sender.server.label)
+    log.info("Found %s to send to %s", files, config.server.label)
     for warning in config.warnings:
         log.warning("%s", sentence(warning))
     for left_out in selection.left_out:
@@ -163,13 +163,12 @@ class _Sending:
         self._config = config
         self._sender = sender
         self._sink = sink
-        server, time_format = sender.server.key, sink.time_format
-        self._reports = Reports(config, server, selection, output, time_format)
+        self._reports = Reports(config, config.server.key, selection, output, sink.time_format)
         self._observer = ObserverGroup([*self._reports.observers, observer])
         self._counts = FileCounts(selection.entries, is_dry=config.dry_run)
         self._verifications: Verifications | None = None
         if config.verify != "none" and not config.dry_run:
-            self._verifications = Verifications(config.verify, is_web=bool(config.url))
+            self._verifications = Verifications(config.server.proofs[config.verify])
         self._rows = Rows(self._counts, self._verifications)
 
     def report(self, error: DicomSendError | None) -> Account:

@@ -10,6 +10,7 @@ import pytest
 
 from fw_gear_dicom_send.delivery.results import Sent, StoreResult, Suspect
 from fw_gear_dicom_send.dicom.types import SOPInstance
+from fw_gear_dicom_send.dicomweb.credentials import parsed
 from fw_gear_dicom_send.dicomweb.errors import ClosedError
 from fw_gear_dicom_send.dicomweb.exchange import HTTPConnection
 from fw_gear_dicom_send.dicomweb.pool import ConnectionPool
@@ -33,7 +34,7 @@ IMAGE = made_instance()
 def secure(server: Identity) -> Transport:
     """Return the transport that trusts a server's CA."""
     config = TLSConfig(None, server.ca, "BCP 195", require_peer_cert=True, check_hostname=True)
-    return Transport(make_context(config), profile="BCP 195")
+    return Transport(make_context(config))
 
 
 @pytest.mark.parametrize("size", [0, 5 << 20], ids=["small", "large"])
@@ -66,6 +67,21 @@ def test_plain_http_to_a_port_with_tls_is_named(tmp_path: Path) -> None:
     with WebServer(serve, tls=server_context(identity)) as server:
         url = server.url.replace("https", "http")
         with web_sender(url) as sender, pytest.raises(ServerError, match="http or https"):
+            sender.check()
+
+
+def test_a_token_is_requested_by_tls_for_a_server_without_it(tmp_path: Path) -> None:
+    """The secret of a client goes to an https URL only after the check of the certificate."""
+    with (
+        WebServer(serve, tls=server_context(issue(tmp_path / "tokens"))) as tokens,
+        WebServer(serve) as server,
+    ):
+        client = {"client_id": "me", "client_secret": "hidden-word"}
+        known = parsed({"token_url": f"{tokens.url}/token", **client})
+        with (
+            web_sender(server.url, credentials=known) as sender,
+            pytest.raises(ServerError, match="not trusted"),
+        ):
             sender.check()
 
 

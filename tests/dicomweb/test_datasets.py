@@ -16,11 +16,14 @@ XML = (
 )
 
 
+ITEMS, ITEMS_END = b"<DicomAttribute tag='00081199'><Item>", b"</Item></DicomAttribute>"
+
+
 @pytest.mark.parametrize(
     "text",
     [
         XML,
-        XML.replace("<Native", "<d:Native").replace("</Native", "</d:Native"),
+        XML.replace("<Native", "<d:Native").replace("/Native", "/d:Native").replace("s=", "s:d="),
         '{"00081198":{"vr":"SQ","Value":[{"00081155":{"vr":"UI","Value":["1.2"]},'
         '"00081197":{"vr":"US","Value":[272]}},{}]}}',
         '[{"00081198":{"vr":"SQ","Value":[{"00081155":{"vr":"UI","Value":["1.2"]},'
@@ -48,11 +51,13 @@ def test_json_and_xml_are_read(text: str, start: bytes) -> None:
         b"[1]",
         b'"text"',
         b"[" * 100_000,
+        b"[" + b"{}," * 200_000 + b"{}]",
         b'{"a":' * 100_000,
         b"[" + b"9" * 5000 + b"]",
         b"<html><title>Not Found</title></html>",
         b"<NativeDicomModel>",
-        b"<a>" * 33 + b"</a>" * 33,
+        b"<NativeDicomModel>" + b"<a/>" * 200_000 + b"</NativeDicomModel>",
+        b"<NativeDicomModel>" + ITEMS * 20_000 + ITEMS_END * 20_000 + b"</NativeDicomModel>",
         b"<a>" * 100_000,
         b'<!DOCTYPE a [<!ENTITY b "c">]><NativeDicomModel/>',
         XML.encode("utf-16"),

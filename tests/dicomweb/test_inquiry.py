@@ -132,6 +132,16 @@ def test_after_three_failures_no_more_queries_are_sent() -> None:
     assert len(server.requests) == 4
 
 
+def test_after_three_failures_no_more_series_are_listed() -> None:
+    """A server that fails three times in a row is not asked for the images of a fourth series."""
+    with WebServer(replying(500)) as server, web_sender(server.url) as sender:
+        finder = sender.finder()
+        for number in range(1, 7):
+            with pytest.raises(QueryError):
+                finder.present("1.2", f"1.2.{number}")
+    assert len(server.requests) == 3
+
+
 @pytest.mark.parametrize("uid", ["", "1.2/../x", "1.2?a", "1.2 3"])
 def test_an_odd_uid_is_not_queried(uid: str) -> None:
     """A UID that cannot be part of a path is not sent to the server."""

@@ -115,7 +115,7 @@ def test_a_forbidden_import_is_found(tmp_path: Path, file: str, line: str, viola
 def test_dicomweb_uses_only_the_base_of_the_network() -> None:
     """It shares connections and the meaning of statuses, but no association."""
     names = (
-        "connection contexts errors identity inquiry statuses throttle timeouts tls tls_errors "
+        "connection contexts errors identity statuses throttle timeouts tls tls_errors "
         "transport types waits"
     )
     used = {

@@ -6,6 +6,7 @@ from itertools import pairwise
 import pytest
 
 from fw_gear_dicom_send.account import Account, StoreTimes, ThroughputCounts
+from fw_gear_dicom_send.config import server_name
 from fw_gear_dicom_send.models import FileReport
 from fw_gear_dicom_send.network.types import PeerAE
 from fw_gear_dicom_send.text import quantity
@@ -33,7 +34,7 @@ THROUGHPUT = ThroughputCounts(4.0, (10, 40, 20), (1, 1, 1), COUNTS, 11.5)
 
 
 def page_of(throughput: ThroughputCounts, *reports: FileReport) -> Element:
-    server = PeerAE("pacs.example.org", 104, "PACS", "flywheel").named("")
+    server = server_name(PeerAE("pacs.example.org", 104, "PACS", "flywheel"), "")
     return parsed(render(reports, Account(title="T", throughput=throughput, server=server)))
 
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import example, given
 
 from fw_gear_dicom_send.account import Account, ThroughputCounts, VerificationSummary
+from fw_gear_dicom_send.config import server_name
 from fw_gear_dicom_send.models import Container, FileEntry, FileReport, Origin, Remark
 from fw_gear_dicom_send.network.contexts import Context
 from fw_gear_dicom_send.network.page_sections import contexts_section
@@ -30,7 +31,7 @@ def facts(title: str = "T", **changes: Any) -> Account:
     known = Account(
         title=title,
         started=STARTED,
-        server=PEER.named(""),
+        server=server_name(PEER, ""),
         sections=[contexts_section({})],
         options=options(port=104),
         versions=[("x", "1")],
@@ -286,7 +287,7 @@ def test_the_head_shows_the_source_of_the_images() -> None:
     url = "https://fw.example.org/#/projects/p/sessions/s"
     known = facts(
         origin=Origin(Program.GEAR, "lab/Study/S1/V1", url, "65f0"),
-        server=PEER.named("BCP 195"),
+        server=server_name(PEER, "BCP 195"),
         throughput=replace(NOTHING, seconds=3725.0),
     )
     page = parsed(render([], known))

@@ -37,8 +37,9 @@ SESSION = Container("session", "s")
 ENTRY = FileEntry(SESSION, "a.zip", "lab/a.zip")
 ROWS = (FileReport(ENTRY, 3, 1, (remark("no", 2, failure=True),)),)
 CONTEXTS = {Context("1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.1.2"): True}
+PEER = PeerAE("pacs.example.org", 104, "PACS", "flywheel")
 CONFIG = send_config(
-    PeerAE("pacs.example.org", 104, "PACS", "flywheel"),
+    PEER,
     send_retry_time=300.0,
     associations=4,
     report=True,
@@ -83,7 +84,7 @@ def publish(
         result = Planned(Transfer()) if config.dry_run else sent()
         observer.image(ImageRecord(ENTRY, "1.dcm", result, size=2_000_000))
     sections = (contexts_section(CONTEXTS),)
-    known = SimpleNamespace(server=config.server, facts=SenderFacts, sections=lambda: sections)
+    known = SimpleNamespace(facts=SenderFacts, sections=lambda: sections)
     account = reports.account(cast(Sender, known), ROWS, ROWS, None, None)
     return reports.publish(destination, account).is_reported
 
@@ -312,7 +313,7 @@ def test_the_summary_has_the_options(tmp_path: Path) -> None:
 
 def test_the_page_of_the_gear_shows_its_options(tmp_path: Path) -> None:
     """These are the options of the manifest, without those of DICOMweb."""
-    config = gear_config(CONFIG.peer, container=SESSION, sent_tag="", tls_enabled=True)
+    config = gear_config(PEER, container=SESSION, sent_tag="", tls_enabled=True)
     publish(tmp_path, Destination(is_elsewhere=False), config)
     shown = shown_config(tmp_path)
     web = ("on_conflict", "images_per_request")

@@ -10,6 +10,7 @@ from selenium import webdriver
 from selenium.webdriver.common.by import By
 
 from fw_gear_dicom_send.account import Account, ThroughputCounts
+from fw_gear_dicom_send.config import server_name
 from fw_gear_dicom_send.models import Container, FileEntry, FileReport, Remark
 from fw_gear_dicom_send.network.contexts import Context
 from fw_gear_dicom_send.network.page_sections import contexts_section
@@ -46,7 +47,7 @@ def facts(**changes: Any) -> Account:
         "title": "DICOM send: visit 1",
         "started": datetime(2024, 3, 5, 7, 8, 9),
         "throughput": TIMINGS,
-        "server": PeerAE("pacs.example.org", 104, "PACS", "flywheel").named(""),
+        "server": server_name(PeerAE("pacs.example.org", 104, "PACS", "flywheel"), ""),
         "sections": [contexts_section({Context(CT, RLE): False, Context(CT, IMPLICIT): True})],
         "options": options(destination="pacs.example.org", port=104),
         "versions": [("dicom-send", "0.1.0")],

@@ -11,7 +11,7 @@ NOT_OFFERED = Reason(Kind.NOT_OFFERED, "C-FIND")
 FAILED = Reason(Kind.QUERY_FAILED, "status 0xC000")
 
 
-def of(*verdicts: Verdict | Reason | None, method: str = "find") -> Verifications:
+def of(*verdicts: Verdict | Reason | None, method: str = "C-FIND") -> Verifications:
     """Return the states of images: None is sent with an unknown state."""
     made = Verifications(method)
     for verdict in verdicts:
@@ -26,7 +26,7 @@ def test_all_verified_names_the_method() -> None:
     summary = of(*[Verdict.VERIFIED] * 3, Verdict.NOT_SENT).summary()
     assert summary.text == "3 of 3 images verified by C-FIND"
     assert summary.is_whole
-    summary = of(Verdict.VERIFIED, method="commit").summary()
+    summary = of(Verdict.VERIFIED, method="storage commitment").summary()
     assert summary.text == "1 of 1 image verified by storage commitment"
 
 

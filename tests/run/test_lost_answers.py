@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from fw_gear_dicom_send.delivery.inquiry import MAX_FAILURES
 from fw_gear_dicom_send.delivery.results import Sent
-from fw_gear_dicom_send.network.inquiry import MAX_FAILURES
 from fw_gear_dicom_send.reasons import Kind
 from fw_gear_dicom_send.run.quarantine import QuarantinePolicy
 from tests.support.choosy import Archives, Run, number_of, run_steps

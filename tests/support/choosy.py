@@ -155,7 +155,7 @@ def run_steps(
         report=False,
     )
     scu = StorageSCU(
-        config.peer,
+        peer_of(server),
         unconverted,
         associations=associations,
         retry_time=retry_time,

@@ -14,6 +14,7 @@ from fw_gear_dicom_send.account import (
 )
 from fw_gear_dicom_send.batch import page as batch_page
 from fw_gear_dicom_send.batch.models import JobResult
+from fw_gear_dicom_send.config import server_name
 from fw_gear_dicom_send.models import (
     Container,
     Exclusion,
@@ -106,7 +107,7 @@ def facts(**changes: Any) -> Account:
         "title": "DICOM send: visit 1",
         "started": STARTED,
         "throughput": THROUGHPUT,
-        "server": PEER.named("BCP 195"),
+        "server": server_name(PEER, "BCP 195"),
         "sections": [contexts_section(CONTEXTS)],
         "options": options(destination=PEER.host, tls_security_profile="BCP 195"),
         "versions": [("dicom-send", "5.0.0"), ("Python", "3.11.9")],
