@@ -17,7 +17,7 @@ from ..config import SendConfig
 from ..errors import DicomSendError, ExitCode, UsageError
 from ..exit_codes import exit_code, log_details, silence_pydicom
 from ..option_types import check_all
-from ..options import OPTIONS
+from ..options import OPTIONS, ConversionMode
 from ..reasons import Program
 from ..report.progress import Progress
 from ..report.schemas import summary
@@ -171,6 +171,8 @@ def _check(config: SendConfig, arguments: Arguments, paths: Sequence[Path]) -> N
     for row in OPTIONS:
         if row.needs == "stamp" and row.name in arguments.typed and not config.stamp:
             raise UsageError(f"{row.flag} needs --stamp")
+    if config.conversion is ConversionMode.LOSSLESS:
+        options.require("compression", "imagecodecs", "--conversion lossless")
     for word in map(str, paths):
         if not os.path.lexists(word) and (hint := server_words.hint(word)):
             raise UsageError(f"{word}: not found; {hint}")

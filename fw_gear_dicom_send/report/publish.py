@@ -5,9 +5,10 @@ import logging
 import platform
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Protocol
 
@@ -38,9 +39,12 @@ _LIBRARIES = ("pynetdicom", "pydicom", "flywheel-gear-toolkit", "fw-core-client"
 
 
 def versions() -> tuple[tuple[str, str], ...]:
-    """Return the versions of this package, of Python and of libraries."""
-    own = [("dicom-send", __version__), ("Python", platform.python_version())]
-    return (*own, *((name, version(name)) for name in _LIBRARIES))
+    """Return the versions of this package, of Python and of installed libraries."""
+    found = [("dicom-send", __version__), ("Python", platform.python_version())]
+    for name in _LIBRARIES:
+        with suppress(PackageNotFoundError):
+            found.append((name, version(name)))
+    return tuple(found)
 
 
 class ReportSink(Protocol):
