@@ -48,7 +48,8 @@ class CommandOptions:
         FILES,
         [],
         "Skip images that an earlier run has sent to the same server, according to its per-image "
-        "report (..._instances.csv).",
+        "report (..._instances.csv). `last` is the newest report about the server in the folder "
+        "for reports.",
         brief="Skip images that an earlier run has sent",
         long="--resume",
         metavar="REPORT",
@@ -67,12 +68,12 @@ class CommandOptions:
         "Folder for unpacking archives, one image at a time. Default: the system's folder for "
         "temporary files.",
     )
-    report_folder: Path = option(
+    report_folder: Path | None = option(
         Group.REPORTS,
         FOLDER,
-        "",
-        "Folder for the reports. Default: the current folder.",
-        brief="Folder for reports (default: current)",
+        None,
+        "Folder for the reports. Default: a new folder in dicom-send-reports for each run.",
+        brief="Folder for reports (default: a new one)",
     )
     json: bool = _switch(
         Group.REPORTS,

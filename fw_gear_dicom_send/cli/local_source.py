@@ -180,8 +180,6 @@ def read_paths(source: str, *, ends_with_nul: bool = False) -> Sequence[Path]:
 class LocalReports:
     """Reports that stay in the folder for reports; `paths` are those of this run."""
 
-    time_format = "%Y-%m-%d_%H-%M-%S"
-    """Format without colons, which Windows does not allow in file names."""
     reports_failed_starts = False
     """The closing line is enough: unlike on Flywheel, no user waits for a report."""
 

@@ -21,7 +21,6 @@ from ..options import OPTIONS, ConversionMode
 from ..reasons import Program
 from ..report.progress import Progress
 from ..report.schemas import summary
-from ..report_names import time_in
 from . import echo, options, server_words, servers, settings
 from .command_line import parser
 from .command_options import COMMAND_OPTIONS, ROWS, CommandOptions
@@ -29,6 +28,7 @@ from .console import begin_logging, write_json
 from .json_log import JSONEvents, JSONFormatter, log_event
 from .local_source import LocalReports, LocalSource, read_paths
 from .parser import Arguments, is_on
+from .report_folder import folder_for_run, reports_to_resume
 from .result_line import log_result
 
 if TYPE_CHECKING:
@@ -137,17 +137,16 @@ def _run(arguments: Arguments, results: _Results) -> int:
         source = LocalSource(
             chosen.paths, config.names, listed=listed, shows_names=config.show_member_names
         )
-        earlier = sorted(command.earlier_reports, key=lambda path: time_in(path.name))
-        for path in earlier:
-            if not os.path.isfile(path):
-                raise UsageError(f"--resume: {path}: file not found")
-        folder = options.report_folder(command.report_folder)
+        earlier = reports_to_resume(
+            command.earlier_reports, command.report_folder, config.server.key
+        )
         # The pipeline takes long to import, and neither --help nor an error above needs it.
         from .. import senders
         from ..run import run
 
         work = command.work_folder or Path(gettempdir())
         with (
+            folder_for_run(command.report_folder, is_needed=config.report) as folder,
             _listener(command.commit_port, config) or nullcontext() as listener,
             senders.of(config, work, listener=listener) as sender,
         ):

@@ -34,7 +34,7 @@ NAME = re.compile(r"[\w-]+")
 def required(requirements: Iterable[str]) -> set[str]:
     """Return the names of the packages in requirements, and of those that they need."""
     blocks = re.split(r"\n(?=\w)", (REPOSITORY / "requirements.txt").read_text())
-    waiting = [NAME.match(line)[0].lower() for line in requirements]
+    waiting = [NAME.findall(line)[0].lower() for line in requirements]
     found: set[str] = set()
     while waiting:
         name = waiting.pop()
