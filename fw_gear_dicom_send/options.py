@@ -322,8 +322,6 @@ class Options:
         False,
         "Show the names of archive members in the log and the per-image report. These names may "
         "identify patients. If false, members appear by number.",
-        command="Show the names of files in folders and archives in the log and the per-image "
-        "report. These names may identify patients. If false, files appear by number.",
     )
     verify: str = _proof(
         choice(("none", "find", "commit", "content")),

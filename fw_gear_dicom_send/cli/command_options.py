@@ -5,6 +5,7 @@ from functools import partial
 from pathlib import Path
 
 from ..option_types import (
+    FILE,
     FILES,
     FOLDER,
     LIST,
@@ -42,7 +43,15 @@ class CommandOptions:
         "folder. It can be combined with PATH.",
         brief="Read paths from a file; - is standard input",
     )
-    from0: bool = _switch(Group.FILES, text="Paths in the list end with NUL, as from find -print0.")
+    from0: bool = _switch(Group.FILES, text="Paths in lists end with NUL, as from find -print0.")
+    failed_list: Path | None = option(
+        Group.FILES,
+        replace(FILE, metavar="LIST"),
+        None,
+        "Write the paths of files that were not sent, for --files-from. With --from0, each ends "
+        "with NUL.",
+        brief="Write the paths of failed files to a file",
+    )
     earlier_reports: tuple[Path, ...] = option(
         Group.PROOF,
         FILES,

@@ -19,12 +19,14 @@ from ..exit_codes import exit_code, log_details, silence_pydicom
 from ..option_types import check_all
 from ..options import OPTIONS, ConversionMode
 from ..reasons import Program
+from ..report.events import Observer, ObserverGroup
 from ..report.progress import Progress
 from ..report.schemas import summary
 from . import echo, options, server_words, servers, settings
 from .command_line import parser
 from .command_options import COMMAND_OPTIONS, ROWS, CommandOptions
 from .console import begin_logging, write_json
+from .failed_list import FailedList
 from .json_log import JSONEvents, JSONFormatter, log_event
 from .local_source import LocalReports, LocalSource, read_paths
 from .parser import Arguments, is_on
@@ -43,10 +45,13 @@ class _Results:
 
     account: Account = field(default_factory=Account)
     reports: LocalReports = field(default_factory=LocalReports)
+    failed: FailedList | None = None
 
     def conclude(self, account: Account) -> None:
-        """Keep the account of the run."""
+        """Keep the account of the run, and complete the list of failed files."""
         self.account = account
+        if self.failed:
+            self.failed.conclude(account)
 
 
 _SUBCOMMANDS = {"echo": echo.main, "servers": servers.main}
@@ -134,9 +139,7 @@ def _run(arguments: Arguments, results: _Results) -> int:
         config = chosen.config()
         results.account = Account(server=config.server, options=tuple(config.in_effect()))
         _check(config, arguments, chosen.paths)
-        source = LocalSource(
-            chosen.paths, config.names, listed=listed, shows_names=config.show_member_names
-        )
+        source = LocalSource(chosen.paths, config.names, listed=listed)
         earlier = reports_to_resume(
             command.earlier_reports, command.report_folder, config.server.key
         )
@@ -150,6 +153,10 @@ def _run(arguments: Arguments, results: _Results) -> int:
             _listener(command.commit_port, config) or nullcontext() as listener,
             senders.of(config, work, listener=listener) as sender,
         ):
+            observers: list[Observer] = [JSONEvents()] if command.log_json else []
+            if command.failed_list:
+                results.failed = FailedList(command.failed_list, ends_with_nul=command.from0)
+                observers.append(results.failed)
             account = run(
                 config,
                 source,
@@ -157,7 +164,7 @@ def _run(arguments: Arguments, results: _Results) -> int:
                 results.reports,
                 work=work,
                 output=folder,
-                observer=JSONEvents() if command.log_json else None,
+                observer=ObserverGroup(observers) if observers else None,
                 make_progress=_progress(is_bar=not (command.log_json or command.quiet)),
                 conclude=results.conclude,
                 earlier_reports=(lambda _: earlier) if earlier else None,
