@@ -107,6 +107,7 @@ docs: $(VENV)/.dev
 	$(BIN)/python -m scripts.reasons
 	$(BIN)/python -m scripts.options
 	$(BIN)/python -m scripts.man_page
+	$(BIN)/python -m scripts.clone
 
 pictures: $(VENV)/.dev
 	sh scripts/servers.sh

@@ -50,7 +50,6 @@ class CommandOptions:
         None,
         "Write the paths of files that were not sent, for --files-from. With --from0, each ends "
         "with NUL.",
-        brief="Write the paths of failed files to a file",
     )
     earlier_reports: tuple[Path, ...] = option(
         Group.PROOF,
