@@ -86,7 +86,8 @@ class FileEntry:
 
     `name` and `path` are printable text for people. `size` (bytes) and `hash` are those that the
     source knows, if any. `key` identifies the file for the source. `is_any_archive` means that the
-    source knows the file only as an archive, which may contain no image.
+    source knows the file only as an archive, which may contain no image. `is_folder` means a folder
+    on disk, whose files reports name by their paths.
     """
 
     parent: Container
@@ -96,6 +97,7 @@ class FileEntry:
     hash: str | None = None
     key: str = field(default="", kw_only=True)
     is_any_archive: bool = field(default=False, kw_only=True)
+    is_folder: bool = field(default=False, kw_only=True)
 
     @property
     def acquisition_id(self) -> str:
@@ -185,7 +187,8 @@ Fetch = Path | NewerVersion | DownloadFailure
 class ImageRecord:
     """An image of a Flywheel file, and its result.
 
-    `name` is the name of the archive member, empty for a file that is not an archive. UIDs and
+    `name` is the archive member, or the file in a folder; it is empty for other files. `file` is
+    the path of a file in a folder, as the system knows it, which may not be printable. UIDs and
     `size`, in bytes, describe the dataset. They are empty and 0 if it could not be read. `crc32`
     is the checksum of all its bytes, None if unknown. `position` is the number of bytes of the file
     that were read up to the end of the image. `has_patient_id` is false if the dataset was read and
@@ -204,6 +207,7 @@ class ImageRecord:
     crc32: int | None = None
     position: int = 0
     has_patient_id: bool = True
+    file: str = ""
 
     @property
     def sent_size(self) -> int:
@@ -225,7 +229,7 @@ class Remark:
     """Remark on a file, or on a number of its images.
 
     The last reason decides code and advice. A conversion may precede it. `member` is the name of
-    the first image in its archive, empty without an archive. A remark on a file has `unseen`
+    the first image in its archive or folder, empty for other files. A remark on a file has `unseen`
     images, which count as not sent because the file was not read to its end.
     """
 

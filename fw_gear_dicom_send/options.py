@@ -312,8 +312,8 @@ class Options:
     summary_report: bool = _further("a summary of the run for programs (JSON)")
     show_member_names: bool = _reports(
         False,
-        "Show the names of files in archives and folders in the log and the per-image report. "
-        "These names may identify patients. If false, files appear by number.",
+        "Show the names of archive members in the log and the per-image report. These names may "
+        "identify patients. If false, members appear by number.",
     )
     verify: str = _proof(
         choice(("none", "find", "commit", "content")),

@@ -114,7 +114,7 @@ def _compare(arguments: Arguments, chosen: settings.Settings) -> int:
     has_content = bool(arguments.values.get("content"))
     if has_content and not isinstance(config.address, ServerURL):
         raise UsageError("--content needs a DICOMweb server: a URL as the server")
-    source = LocalSource(chosen.paths, config.names, shows_names=config.show_member_names)
+    source = LocalSource(chosen.paths, config.names)
     # The network modules take long to import, and neither --help nor an error above needs them.
     from .. import senders
 
@@ -190,7 +190,7 @@ class _Comparison:
 
     def _add(self, image: "Image") -> Planned:
         """Note an image for the next question."""
-        content, place = image.content, " ".join(filter(None, (image.entry.path, image.name)))
+        content, place = image.content, image.file or image.place
         if not isinstance(content, SOPInstance):
             self._note(State.UNKNOWN, "-", place, content.reason)
             return Planned(Transfer())

@@ -1,5 +1,7 @@
 """Command line of `dicom-send`."""
 
+from argparse import SUPPRESS
+
 from ..option_types import Group, Place
 from ..options import OPTIONS
 from . import check, echo, servers
@@ -79,6 +81,9 @@ def parser() -> Parser:
     rows = [row for row in (*OPTIONS, *COMMAND_OPTIONS) if row.where & Place.COMMAND]
     for group in Group:
         command.add_options(group.title, [row for row in rows if row.group is group])
+    command.add_argument(
+        "--no-reports", dest="report", action="store_false", default=SUPPRESS, help=SUPPRESS
+    )
     add_help(command, _BRIEF_DESCRIPTION, _BRIEF_EPILOG)
     add_version(command)
     add_completion(

@@ -7,6 +7,7 @@ import stat
 from argparse import Namespace
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,15 @@ def report_folder(folder: Path) -> Path:
     except OSError as exc:
         raise UsageError(f"--report-folder: cannot create {folder}: {exc.strerror}") from exc
     return folder
+
+
+def require(extra: str, library: str, user: str) -> None:
+    """Raise UsageError if a library is missing that `user`, a command or option, needs."""
+    if find_spec(library) is None:
+        raise UsageError(
+            f"{user} needs the extra {extra}. Install it in the folder of this project: "
+            f"pipx install --force '.[{extra}]', or pip install '.[{extra}]'"
+        )
 
 
 def given(namespace: Namespace) -> dict[str, Any]:

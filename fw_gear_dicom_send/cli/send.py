@@ -17,19 +17,21 @@ from ..errors import DicomSendError, ExitCode, UsageError
 from ..exit_codes import exit_code, log_details, silence_pydicom
 from ..models import Origin
 from ..option_types import check_all
-from ..options import OPTIONS
+from ..options import OPTIONS, ConversionMode
 from ..reasons import Program
+from ..report.events import Observer, ObserverGroup
 from ..report.progress import Progress
 from ..report.schemas import summary
-from ..report_names import time_in
 from ..server_url import ServerURL
 from . import check, echo, options, server_words, servers, settings
 from .command_line import parser
 from .command_options import COMMAND_OPTIONS, ROWS, CommandOptions
 from .console import begin_logging, write_json
+from .failed_list import FailedList
 from .json_log import JSONEvents, JSONFormatter, log_event
 from .local_source import LocalReports, LocalSource, read_paths
 from .parser import Arguments, is_on
+from .report_folder import folder_for_run, reports_to_resume
 from .result_line import log_result
 from .suggestions import check_subcommand, own_form
 
@@ -45,10 +47,13 @@ class _Results:
 
     account: Account = field(default_factory=Account)
     reports: LocalReports = field(default_factory=LocalReports)
+    failed: FailedList | None = None
 
     def conclude(self, account: Account) -> None:
-        """Keep the account of the run."""
+        """Keep the account of the run, and complete the list of failed files."""
         self.account = account
+        if self.failed:
+            self.failed.conclude(account)
 
 
 REASONS_LOG = f"{__package__.rpartition('.')[0]}.report.publish"
@@ -145,23 +150,24 @@ def _run(arguments: Arguments, results: _Results) -> int:
             server=config.server, options=tuple(config.in_effect()), origin=Origin(Program.COMMAND)
         )
         _check(config, arguments, chosen.paths)
-        source = LocalSource(
-            chosen.paths, config.names, listed=listed, shows_names=config.show_member_names
+        source = LocalSource(chosen.paths, config.names, listed=listed)
+        earlier = reports_to_resume(
+            command.earlier_reports, command.report_folder, config.server.key
         )
-        earlier = sorted(command.earlier_reports, key=lambda path: time_in(path.name))
-        for path in earlier:
-            if not os.path.isfile(path):
-                raise UsageError(f"--resume: {path}: file not found")
-        folder = options.report_folder(command.report_folder)
         # The pipeline takes long to import, and neither --help nor an error above needs it.
         from .. import senders
         from ..run import run
 
         work = command.work_folder or Path(gettempdir())
         with (
+            folder_for_run(command.report_folder, is_needed=config.report) as folder,
             _listener(command.commit_port, config) or nullcontext() as listener,
             senders.of(config, work, listener=listener) as sender,
         ):
+            observers: list[Observer] = [JSONEvents()] if command.log_json else []
+            if command.failed_list:
+                results.failed = FailedList(command.failed_list, ends_with_nul=command.from0)
+                observers.append(results.failed)
             account = run(
                 config,
                 source,
@@ -169,7 +175,7 @@ def _run(arguments: Arguments, results: _Results) -> int:
                 results.reports,
                 work=work,
                 output=folder,
-                observer=JSONEvents() if command.log_json else None,
+                observer=ObserverGroup(observers) if observers else None,
                 make_progress=_progress(is_bar=not (command.log_json or command.quiet)),
                 conclude=results.conclude,
                 earlier_reports=(lambda _: earlier) if earlier else None,
@@ -182,6 +188,8 @@ def _check(config: SendConfig, arguments: Arguments, paths: Sequence[Path]) -> N
     for row in OPTIONS:
         if row.needs == "stamp" and row.name in arguments.typed and not config.stamp:
             raise UsageError(f"{row.flag} needs --stamp")
+    if config.conversion is ConversionMode.LOSSLESS:
+        options.require("compression", "imagecodecs", "--conversion lossless")
     for word in map(str, paths):
         if not os.path.lexists(word) and (hint := server_words.hint(word)):
             raise UsageError(f"{word}: not found; {hint}")

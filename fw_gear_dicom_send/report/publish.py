@@ -5,9 +5,10 @@ import logging
 import platform
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Protocol
 
@@ -19,7 +20,7 @@ from ..errors import DicomSendError, SiteError
 from ..left_out import LeftOutFiles
 from ..models import Container, Exclusion, FileEntry, FileReport, Selection
 from ..reasons import Kind, Program, Reason, Skipped
-from ..report_names import Report, report_name
+from ..report_names import TIME_FORMAT, Report, report_name
 from ..text import quantity
 from . import files_csv, run_page, schemas
 from .events import Observer, surviving
@@ -39,19 +40,20 @@ _LIBRARIES = ("pynetdicom", "pydicom", "flywheel-gear-toolkit", "fw-core-client"
 
 
 def versions() -> tuple[tuple[str, str], ...]:
-    """Return the versions of this package, of Python and of libraries."""
-    own = [("dicom-send", __version__), ("Python", platform.python_version())]
-    return (*own, *((name, version(name)) for name in _LIBRARIES))
+    """Return the versions of this package, of Python and of installed libraries."""
+    found = [("dicom-send", __version__), ("Python", platform.python_version())]
+    for name in _LIBRARIES:
+        with suppress(PackageNotFoundError):
+            found.append((name, version(name)))
+    return tuple(found)
 
 
 class ReportSink(Protocol):
     """Receiver of the reports of a run.
 
-    `time_format` is the format of the time in their names. `reports_failed_starts` enables reports
-    of runs that fail before the first image.
+    `reports_failed_starts` enables reports of runs that fail before the first image.
     """
 
-    time_format: str
     reports_failed_starts: bool
 
     def rows(self, reports: Sequence[FileReport]) -> Sequence[FileReport]:
@@ -73,15 +75,14 @@ class Reports:
         server: ServerKey,
         selection: Selection,
         output: Path,
-        time_format: str,
     ) -> None:
-        """Start the reports in `output`; `time_format` is the format of the time in their names."""
+        """Start the reports in `output`."""
         self._config = config
         self._selection = selection
         self._program = selection.origin.program
         self._output = output
         self._started = datetime.now().astimezone()
-        self._time = f"{self._started:{time_format}}"
+        self._time = f"{self._started:{TIME_FORMAT}}"
         self._throughput = Throughput()
         self._modalities = ModalityCounts()
         self._examples = ImageExamples()

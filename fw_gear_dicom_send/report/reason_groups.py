@@ -114,7 +114,8 @@ class ImageExamples(Observer):
             return
         images = self._images.setdefault(cause, {})
         if len(images) < MAX_EXAMPLES:
-            known = (entry.path, member, printable_uid_or_empty(uid))
+            path = "" if entry.is_folder and member else entry.path
+            known = (path, member, printable_uid_or_empty(uid))
             images[", ".join(filter(None, known))] = None
 
 

@@ -71,7 +71,7 @@ FILES: tuple[Column[FileReport], ...] = (
 
 IMAGES: tuple[Column[ImageRecord], ...] = (
     Column("FW Path", lambda row: row.entry.path, own_name="Path"),
-    Column("Member", lambda row: row.name),
+    Column("Member", lambda row: row.name, own_name="File"),
     Column("SOP Class", lambda row: _name(row.sop_class_uid)),
     Column("SOP Instance UID", lambda row: printable_uid_or_empty(row.sop_instance_uid), True),
     Column("Transfer Syntax", lambda row: _name(row.transfer_syntax_uid)),
@@ -229,4 +229,5 @@ def _remark(remark: Remark) -> dict[str, Any]:
         "code": remark.kind.code,
         "images": remark.count,
         "failure": remark.failure,
+        "first_image": remark.member,
     }

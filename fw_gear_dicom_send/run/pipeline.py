@@ -163,7 +163,7 @@ class _Sending:
         self._config = config
         self._sender = sender
         self._sink = sink
-        self._reports = Reports(config, config.server.key, selection, output, sink.time_format)
+        self._reports = Reports(config, config.server.key, selection, output)
         self._observer = ObserverGroup([*self._reports.observers, observer])
         self._counts = FileCounts(selection.entries, is_dry=config.dry_run)
         self._verifications: Verifications | None = None

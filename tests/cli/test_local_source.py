@@ -230,7 +230,7 @@ def test_the_list_of_excluded_files_is_short_and_printable(tmp_path: Path) -> No
     for name in (b"\n\x1b[2J.zip", b"\xff.zip"):
         Path(os.fsdecode(os.fsencode(folder) + b"/" + name)).touch()
     names = NameChoice(exclude=NamePatterns(("*",)))
-    source = LocalSource([folder, folder / ".." / "top"], names, shows_names=True)
+    source = LocalSource([folder, folder / ".." / "top"], names)
     selection = source.select()
     assert selection.entries == ()
     (left_out,) = selection.left_out
@@ -241,16 +241,10 @@ def test_the_list_of_excluded_files_is_short_and_printable(tmp_path: Path) -> No
     assert len(left_out.text) < 1000
 
 
-def test_files_in_folders_have_no_names_unless_they_are_shown(top: Path) -> None:
-    """An archive is named by its path, as in reports; other files have numbers."""
-    names = NameChoice(include=NamePatterns(("a",)))
-    texts = [
-        files.text
-        for shows_names in (False, True)
-        for files in LocalSource([top], names, shows_names=shows_names).select().left_out
-    ]
-    start = f"4 files {wording.NO_INCLUDE} were not selected: "
-    assert texts == [
-        f"{start}top/old.ZIP and 3 more",
-        f"{start}top/b, top/notes.txt, top/old.ZIP, top/below/deep/c",
-    ]
+def test_files_that_are_left_out_are_named(top: Path) -> None:
+    """Their paths start with the folder that the user named."""
+    (files,) = LocalSource([top], NameChoice(include=NamePatterns(("a",)))).select().left_out
+    assert files.text == (
+        f"4 files {wording.NO_INCLUDE} were not selected: "
+        "top/b, top/notes.txt, top/old.ZIP, top/below/deep/c"
+    )

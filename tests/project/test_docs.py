@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts import conformance, man_page, reasons
+from scripts import clone, conformance, man_page, reasons
 from tests.support.flywheel_site import FlywheelSite
 from tests.support.gear import IN_THE_IMAGE, MOUNTED
 from tests.support.pacs import PythonSCP
@@ -35,6 +35,14 @@ def test_the_list_of_reasons_is_current() -> None:
 def test_the_manual_page_is_current() -> None:
     """The file equals the output of `make docs`."""
     assert man_page.TARGET.read_text() == man_page.document()
+
+
+@pytest.mark.parametrize("page", clone.TARGETS, ids=lambda page: page.name)
+def test_the_address_of_the_repository_is_current(page: Path) -> None:
+    """Each page equals the output of `make docs`, and shows the address once."""
+    text = page.read_text()
+    assert text == clone.document(text)
+    assert text.count("git clone ") == 1
 
 
 @pytest.mark.parametrize("document", ["reliability.md"])
