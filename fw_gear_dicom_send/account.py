@@ -35,7 +35,7 @@ class ThroughputCounts:
     images by C-STORE time, in the classes between `LIMITS`; the last class has no upper limit.
     `times` are statistics of the C-STORE times, None without any. `losses` are the times of lost
     associations, in seconds since the start. `seconds` is the duration of the run. The rates are
-    those of `rated_images` and `rated_bytes`, the last of which was sent after `rated_seconds`.
+    those of `rated_images` and `rated_bytes`, which were sent in the first `rated_seconds`.
     """
 
     slot_seconds: float = 1.0

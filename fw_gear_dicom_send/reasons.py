@@ -91,6 +91,7 @@ class Kind(Enum):
     # Archives and folders
     CORRUPT_ARCHIVE = "archive-corrupt"
     UNKNOWN_TYPE = "unknown-file-type"
+    EMPTY_FILE = "file-empty"
     UNSUPPORTED_FORMAT = "format-unsupported"
     UNSUPPORTED_METHOD = "method-unsupported"
     ARCHIVE_TOO_LARGE = "archive-too-large"
@@ -146,6 +147,7 @@ class Kind(Enum):
     NOT_ACCEPTED = "not-accepted"
     OUT_OF_RESOURCES = "out-of-resources"
     REFUSED_ALONE = "refused-alone"
+    LOST_ALONE = "lost-alone"
     REFUSED = "refused"
     TOO_LARGE_FOR_SERVER = "too-large-for-server"
     NOT_NAMED = "not-named"

@@ -15,7 +15,7 @@ from ..report.csv_rows import Row, read_table, write_row
 from ..report.output import remove
 from ..report.schemas import FILES, JOB, names, needed
 from ..report_names import files_pattern, summary_beside
-from ..text import quantity
+from ..text import printable, quantity
 from .api import BatchAPI
 from .models import Batch, Job, JobResult, Place, StoredFile
 
@@ -23,6 +23,10 @@ log = logging.getLogger(__name__)
 
 MAX_CODES = 100
 """Maximum number of codes that are read from a summary."""
+MAX_TEXT = 500
+"""Maximum number of characters of its cause and its advice."""
+_NO_END = ("", "")
+"""Cause and advice of a run that came to its end."""
 
 _COUNTS = ("Images in Series", "Images Sent")
 _COUNT = re.compile(r"[0-9]{1,9}")
@@ -67,6 +71,8 @@ def _gather_one(api: BatchAPI, batch: Batch, job: Job, file: TextIO) -> JobResul
     session_id, label, subject, url = job.container.id, "", "", ""
     rows: Sequence[Row] = ()
     codes: Mapping[str, int] = {}
+    end = _NO_END
+    project = ""
     problem = "no report"
     try:
         place = api.place_of(job.container)
@@ -75,7 +81,8 @@ def _gather_one(api: BatchAPI, batch: Batch, job: Job, file: TextIO) -> JobResul
         if report := _newest_report(api, batch, job, place):
             rows, problem = _rows(report.name, api.read(report))
             if rows and job.state == "failed":
-                codes = _failed_codes(api, place, report)
+                codes, end = _summary(api, place, report)
+        project = api.project(session.project_id).path
     except SiteError as exc:
         if not exc.is_final:
             raise
@@ -85,7 +92,7 @@ def _gather_one(api: BatchAPI, batch: Batch, job: Job, file: TextIO) -> JobResul
     is_good_dry_run = job.is_dry_run and job.state == "complete"
     good = FileStatus.DRY_RUN if is_good_dry_run else FileStatus.COMPLETE
     complete = sum(row["Status"] == good for row in rows)
-    reason, advice = _reason(job, problem, len(rows), complete)
+    reason, advice = end if end[0] else _reason(job, problem, len(rows), complete)
     own = (session_id, label, job.id, job.state)
     last = {"Status": problem if rows else reason}
     for row in (*rows, last) if problem or not rows else rows:
@@ -102,7 +109,9 @@ def _gather_one(api: BatchAPI, batch: Batch, job: Job, file: TextIO) -> JobResul
         complete_files=complete,
         reason=reason,
         advice=advice,
-        codes=codes,
+        codes={} if end[0] else codes,
+        is_explained=bool(codes),
+        project=project,
     )
 
 
@@ -141,22 +150,33 @@ def _others(api: BatchAPI, batch: Batch, job: Job, session_id: str) -> Iterator[
             yield other
 
 
-def _failed_codes(api: BatchAPI, place: Place, report: StoredFile) -> Mapping[str, int]:
-    """Return the codes in the summary of a report, each with its number of images."""
+def _summary(
+    api: BatchAPI, place: Place, report: StoredFile
+) -> tuple[Mapping[str, int], tuple[str, str]]:
+    """Return what the summary of a report says.
+
+    This is the codes with their numbers of images, and the cause of an early end with its advice.
+    """
     name = summary_beside(report.name)
     for file in place.files:
         if file.name == name and file.parent == report.parent:
             try:
-                failed = json.loads(api.read(file))["failed"]
+                summary = json.loads(api.read(file))
                 found = [
                     (code, int(images))
-                    for code, images in failed.items()
+                    for code, images in summary["failed"].items()
                     if _CODE.fullmatch(code) and _COUNT.fullmatch(str(images))
                 ]
             except (AttributeError, KeyError, TypeError, ValueError, RecursionError):
                 break
-            return dict(found[:MAX_CODES])
-    return {}
+            cause, advice = (_text(summary.get(name)) for name in ("cause", "advice"))
+            return dict(found[:MAX_CODES]), (cause, advice)
+    return {}, _NO_END
+
+
+def _text(value: object) -> str:
+    """Return a text of a summary in printable form, truncated if it is long."""
+    return printable(value[:MAX_TEXT]) if isinstance(value, str) else ""
 
 
 def _rows(name: str, content: bytes) -> tuple[Sequence[Row], str]:

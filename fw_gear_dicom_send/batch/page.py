@@ -7,9 +7,10 @@ from datetime import datetime
 from ..models import FileStatus
 from ..reasons import Kind
 from ..report import page
-from ..sections import Bar, Link, Part, Parts, Section, Table, folded
+from ..sections import Bar, Link, Named, Part, Parts, Section, Table, folded
 from ..text import duration, natural_key, quantity
-from .models import JobResult
+from . import plan
+from .models import Batch, JobResult
 
 MAX_SESSIONS = 20_000
 """Maximum number of listed sessions in each table."""
@@ -22,15 +23,13 @@ _COLUMNS = {
     "Images sent": "number",
     "Images found": "number",
     "Share": "minor",
-    "What to do": "long",
     "Outcome": "",
 }
 
 
-def render(
-    batch_id: str, outcomes: Sequence[JobResult], gathered: datetime, *, is_dry: bool
-) -> str:
-    """Return the page, with problems first. With `is_dry`, it says that nothing was sent."""
+def render(batch: Batch, outcomes: Sequence[JobResult], gathered: datetime) -> str:
+    """Return the page, with problems first. That of dry runs says that nothing was sent."""
+    is_dry = any(job.is_dry_run for job in batch.newest)
     verb = "would be" if is_dry else "were"
     good = sum(not outcome.reason for outcome in outcomes)
     is_good = bool(outcomes) and good == len(outcomes)
@@ -39,10 +38,10 @@ def render(
     completed = sum(outcome.state == "complete" for outcome in outcomes)
     dry = " (dry run: nothing was sent)" * is_dry
     return page.render(
-        f"DICOM send: batch {batch_id}{dry}",
+        f"DICOM send: batch {batch.id}{dry}",
         f"{'All images of all sessions' if is_good else 'Not all images'} {verb} sent",
         is_good=is_good,
-        facts=[("Reports merged", f"{gathered:%Y-%m-%d %H:%M:%S %z}".rstrip())],
+        facts=list(_facts(batch, outcomes, gathered)),
         tiles=(
             ("Sessions complete", f"{good:,} of {len(outcomes):,}"),
             ("Jobs complete", f"{completed:,} of {len(outcomes):,}"),
@@ -59,6 +58,26 @@ def render(
 def reasons(outcomes: Iterable[JobResult]) -> list[tuple[str, int]]:
     """Return the reasons why sessions are incomplete with their numbers, the largest first."""
     return Counter(outcome.reason for outcome in outcomes if outcome.reason).most_common()
+
+
+def causes(outcome: JobResult) -> str:
+    """Return the problems of a session; empty if there is none."""
+    return "; ".join(text for text, _, _ in _causes(outcome))
+
+
+def _facts(batch: Batch, outcomes: Sequence[JobResult], gathered: datetime) -> Iterator[Named]:
+    """Yield the server, the project, the selection and the user of a batch."""
+    servers = dict.fromkeys(plan.server(job.config) for job in batch.jobs)
+    if servers:
+        yield "Server", ", ".join(servers)
+    projects = dict.fromkeys(outcome.project for outcome in outcomes if outcome.project)
+    if projects:
+        yield "Project", ", ".join(projects)
+    selected = quantity(len(outcomes), "session")
+    options = dict.fromkeys(filter(None, (plan.options(job.config) for job in batch.jobs)))
+    yield "Selection", "; ".join((selected, *options))
+    yield "Started", f"{batch.created:%Y-%m-%d %H:%M:%S %z} by {batch.owner}"
+    yield "Reports merged", f"{gathered:%Y-%m-%d %H:%M:%S %z}".rstrip()
 
 
 def _failures(outcomes: Sequence[JobResult]) -> Part:
@@ -107,7 +126,6 @@ def _state(outcome: JobResult) -> str:
 
 def _row(outcome: JobResult, *, is_dry: bool) -> Parts:
     share = outcome.sent / outcome.images if outcome.images else 0
-    causes = list(_causes(outcome))
     status = FileStatus.DRY_RUN if is_dry else FileStatus.COMPLETE
     return (
         outcome.subject,
@@ -119,6 +137,5 @@ def _row(outcome: JobResult, *, is_dry: bool) -> Parts:
         Bar(
             share, _state(outcome), f"{outcome.sent:,} of {quantity(outcome.images, 'image')} sent"
         ),
-        " ".join(dict.fromkeys(advice for _, advice, _ in causes)),
-        "; ".join(text for text, _, _ in causes) or status,
+        causes(outcome) or status,
     )

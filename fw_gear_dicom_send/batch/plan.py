@@ -68,13 +68,11 @@ def check_files(files: Mapping[str, str], projects: Mapping[str, Project]) -> No
 
 def describe(plan: Plan, link: Callable[[Session], str]) -> Iterator[str]:
     """Yield lines that describe a batch; `link` returns the URL of a session."""
-    host, port, title = (plan.gear.value(name, plan.config) for name in SERVER_OPTIONS)
+    named = {name: plan.gear.value(name, plan.config) for name in SERVER_OPTIONS}
     yield f"Gear: {plan.gear.name} {plan.gear.version}"
-    yield f"Destination: {host if is_url(host) else f'{title} at {host}, port {port}'}"
-    others = {**plan.config, **plan.files}
-    shown = [_option(name, value) for name, value in others.items() if name not in SERVER_OPTIONS]
-    if shown:
-        yield f"Options: {', '.join(shown)}"
+    yield f"Destination: {server(named)}"
+    if shown := options({**plan.config, **plan.files}):
+        yield f"Options: {shown}"
     if plan.tags:
         yield f"Job tags: {', '.join(plan.tags)}"
     yield f"Sessions: {len(plan.sessions):,}"
@@ -88,11 +86,25 @@ def describe(plan: Plan, link: Callable[[Session], str]) -> Iterator[str]:
         yield f"Skipped (no scan date): {plan.undated:,}"
 
 
+def server(config: Mapping[str, Any]) -> str:
+    """Return the server of a configuration, for people. A default port may be missing."""
+    host, port, title = (config.get(name, "") for name in SERVER_OPTIONS)
+    if is_url(str(host)):
+        return str(host)
+    return f"{title} at {host}" + (f", port {port}" if port else "")
+
+
+def options(config: Mapping[str, Any]) -> str:
+    """Return the other options of a configuration as on a command line; empty if none."""
+    shown = (_option(name, value) for name, value in config.items() if name not in SERVER_OPTIONS)
+    return ", ".join(shown)
+
+
 def amount(records: Iterable[Mapping[str, Any]], config: GearConfig) -> str:
     """Count the files that the gear would select, and return: 4 files, 3,002 images, 2.4 MB.
 
     `records` are those of the files on the site. For zip files, they have the number of members,
-    which are usually images. The images of other archives are unknown.
+    which are usually images. The images of other archives are unknown, and may be all.
     """
     files = images = size = 0
     at_least = ""
@@ -106,7 +118,8 @@ def amount(records: Iterable[Mapping[str, Any]], config: GearConfig) -> str:
             at_least = "at least "
         else:
             images += 1 if members is None else members
-    return f"{quantity(files, 'file')}, {at_least}{quantity(images, 'image')}, {decimal(size)}"
+    known = f"{at_least}{quantity(images, 'image')}" if images else ""
+    return ", ".join(filter(None, (quantity(files, "file"), known, decimal(size))))
 
 
 def first(items: Sequence[T], line: Callable[[T], str]) -> Iterator[str]:

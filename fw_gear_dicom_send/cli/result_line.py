@@ -29,11 +29,10 @@ def closing_line(account: Account, argv: Sequence[str]) -> str:
     """Return the result as one line."""
     host, port, called_ae = account.server.key
     line = result_line(account, server_words.word_of(called_ae, host, port))
-    if report := account.report(Report.PAGE) or next(iter(account.reports), ""):
-        line += f"; see {_short(report)}"
     if command := _continuing(account, argv):
-        line += f". To continue: {command}"
-    return line
+        return f"{line}. To continue: {command}"
+    report = account.report(Report.PAGE) or next(iter(account.reports), "")
+    return f"{line}; see {_short(report)}" if report else line
 
 
 def _continuing(account: Account, argv: Sequence[str]) -> str:

@@ -8,6 +8,7 @@ from time import monotonic
 
 from ..dicom.uids import PATIENT_ROOT_FIND, STORAGE_COMMITMENT, STUDY_ROOT_FIND, VERIFICATION
 from ..errors import ServerError
+from ..reasons import Kind
 from ..retry import RetryPolicy, retry
 from .association import StorageAssociation
 from .context_limit import open_with_fitting_contexts
@@ -42,6 +43,12 @@ _ADVICE = {
     TransientRejectionError: "try again later, or have the server's limit of associations raised",
     AssociationError: "check {called_ae} and {calling_ae}, and that the server knows both",
 }
+_UNKNOWN_HERE = (
+    "the server may not know the calling AE title: add calling_ae to its list (Orthanc: in "
+    "DicomModalities), name another AE in query_ae and query_port, or turn off verify and "
+    "skip_existing"
+)
+"""Orthanc accepts associations from any AE title, and ends one at its first C-FIND."""
 _NO_SERVICE = (
     "have it enabled for {calling_ae} (Orthanc: in DicomModalities), name another AE in {query_ae} "
     "and {query_port}, or turn off {verify} and {skip_existing}"
@@ -88,7 +95,14 @@ def check(
             refusal = service.refusal(alone)
             alone.release()
             if refusal:
-                raise _refusal(service.service, peer, refusal.text)
+                is_lost = refusal.kind is Kind.CONNECTION_LOST
+                cause = (
+                    "the server ended the association at the first query"
+                    if is_lost
+                    else refusal.text
+                )
+                advice = _UNKNOWN_HERE if is_lost else _NO_SERVICE
+                raise _refusal(service.service, peer, cause, advice)
         return ServerInfo(
             assoc.implementation,
             assoc.max_pdu_length,
@@ -163,9 +177,9 @@ def _answers(
     return assoc.accepted, "" if is_accepted else words
 
 
-def _refusal(service: str, peer: PeerAE, cause: object) -> ServerError:
+def _refusal(service: str, peer: PeerAE, cause: object, advice: str = _NO_SERVICE) -> ServerError:
     """Return the error for a server without a service that the run needs."""
-    return ServerError(f"Cannot use {service} at {peer.where}: {cause}", _NO_SERVICE)
+    return ServerError(f"Cannot use {service} at {peer.where}: {cause}", advice)
 
 
 def _log_identity(identity: UserIdentity, *, is_confirmed: bool) -> None:

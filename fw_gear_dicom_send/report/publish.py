@@ -28,7 +28,7 @@ from .image_notes import ImageNotes, missing_text
 from .images_csv import ImagesCSV
 from .modality_counts import ModalityCounts
 from .output import write_whole
-from .reason_groups import ImageExamples, main_cause
+from .reason_groups import ImageExamples
 from .result_line import result_line
 from .throughput import Throughput
 from .verification import Verifications
@@ -175,11 +175,11 @@ class Reports:
             account = self._publish(sink, account, verifications)
         if self._program is Program.GEAR:
             # The command has logged each path, and its closing line has the counts.
-            title = self._text(Report.FILES).capitalize()
-            log.info("%s\n%s", title, files_csv.render_table(account.rows))
             if account.has_started:
                 level = logging.INFO if account.is_success else logging.ERROR
                 log.log(level, "%s", result_line(account, account.server.label))
+            title = self._text(Report.FILES).capitalize()
+            log.info("%s\n%s", title, files_csv.render_table(account.rows))
         return account
 
     def discard(self) -> None:
@@ -188,10 +188,7 @@ class Reports:
             self.images.close()
 
     def _log(self, account: Account) -> None:
-        """Log the results, the reason why the run ended early or sent nothing first."""
-        cause = main_cause(account)
-        if account.has_started and cause and not account.is_cancelled:
-            log.error("%s", cause)
+        """Log the results. The closing line follows, after the reports."""
         for left_out in account.without_image:
             log.info("%s", left_out.text)
         for line in files_csv.render_remarks(account.rows):

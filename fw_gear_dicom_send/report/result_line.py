@@ -2,12 +2,14 @@
 
 from ..account import Account
 from ..text import duration, quantity
+from .reason_groups import main_cause
 from .wording import at_least, early_end, not_sent_again
 
 
 def result_line(account: Account, server: str) -> str:
     """Return the result as one line; `server` is the name of the server."""
-    parts = [early_end(account) if account.cause else _counts(account, server)]
+    end = early_end(account) if account.cause else main_cause(account)
+    parts = [end or _counts(account, server)]
     rows, noun = account.rows, account.origin.noun
     unread = sum(not row.images and not row.is_unreached for row in rows)
     if unread and not account.is_without_images:
