@@ -120,7 +120,7 @@ def _compare(arguments: Arguments, chosen: settings.Settings) -> int:
 
     with TemporaryDirectory() as work, senders.of(config, Path(work)) as sender:
         sender.check()
-        comparison = _Comparison(
+        comparison = Comparison(
             sender.inquirer("content" if has_content else "find"), has_content=has_content
         )
         try:
@@ -131,7 +131,7 @@ def _compare(arguments: Arguments, chosen: settings.Settings) -> int:
     return comparison.conclude()
 
 
-class _Comparison:
+class Comparison:
     """Comparison of images with a server.
 
     The mutable state is the numbers of images by state, and the images of the next question with
@@ -139,6 +139,7 @@ class _Comparison:
     """
 
     def __init__(self, inquirer: Inquirer, *, has_content: bool) -> None:
+        """Ask `inquirer`; with `has_content`, it compares checksums."""
         self._inquirer = inquirer
         self._has_content = has_content
         self._counts: Counter[State] = Counter()

@@ -1,11 +1,18 @@
 """`dicom-send check` compares files with a server, and sends nothing."""
 
 import shutil
+from collections.abc import Collection
 from pathlib import Path
 
 import pytest
 from pydicom import dcmread
 
+from fw_gear_dicom_send.cli.check import Comparison
+from fw_gear_dicom_send.cli.local_source import LocalSource
+from fw_gear_dicom_send.config import SendConfig
+from fw_gear_dicom_send.delivery.results import ImageReference, Verification
+from fw_gear_dicom_send.errors import ServerError
+from fw_gear_dicom_send.reasons import Kind, Reason
 from tests.support.certificates import HOST
 from tests.support.pacs import DicomWebOrthanc, Orthanc, PythonSCP, StoreSCP
 from tests.support.send_command import send
@@ -98,3 +105,39 @@ def test_a_uid_twice_is_compared_twice(series: Path, orthanc: Orthanc, tmp_path:
     shutil.copy(first, series / "copy.dcm")
     result = send("check", series, f"SCP@{HOST}:{orthanc.port}", cwd=tmp_path)
     assert states(result.stdout) == ["missing"] * 5
+
+
+class Forgetful:
+    """Inquirer that answers once."""
+
+    given_up: Reason | None = None
+
+    def verify(self, images: Collection[ImageReference]) -> Verification:
+        """Find the first image; afterwards, give up."""
+        uids = frozenset(image.sop_instance_uid for image in images)
+        if self.given_up:
+            return Verification(unknown=dict.fromkeys(uids, self.given_up))
+        self.given_up = Reason(Kind.QUERY_FAILED, "no")
+        return Verification(verified=uids)
+
+
+@pytest.mark.parametrize("is_lost", [False, True])
+def test_a_server_that_stops_answering_leaves_images_unknown(
+    series: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], is_lost: bool
+) -> None:
+    """A server that never answers ends the comparison."""
+    inquirer = Forgetful()
+    inquirer.given_up = Reason(Kind.QUERY_FAILED, "no") if is_lost else None
+    first = sorted(series.iterdir())[0]
+    paths = [shutil.copy(first, tmp_path / name) for name in ("a.dcm", "b.dcm")]
+    comparison = Comparison(inquirer, has_content=False)
+    config = SendConfig(destination="h", called_ae="A")
+
+    if is_lost:
+        with pytest.raises(ServerError):
+            comparison.run(config, LocalSource(map(Path, paths)), tmp_path)
+        return
+    comparison.run(config, LocalSource(map(Path, paths)), tmp_path)
+
+    assert comparison.conclude() == 1
+    assert states(capsys.readouterr().out) == ["unknown"]
