@@ -172,6 +172,8 @@ class Comparison:
         finally:
             downloads.stop()
             downloads.close()
+            for _ in queue.unfinished():
+                pass  # closes the files after an error
         self._ask()
 
     def conclude(self) -> int:

@@ -63,11 +63,12 @@ ANSWERS = [
     ("storescu -aet X -aec A h 104 DIR +sd", 2, "write: dicom-send DIR A@h:104 -aet X"),
     ("dcmsend -v host 104 DIR +r", 2, "write: dicom-send -v DIR ANY-SCP@host:104"),
     ("-aec A +tls k.pem c.pem h 1 DIR", 2, "A@h:1 --tls-enabled --key k.pem --cert c.pem"),
-    ("-c A@host:104 -b X@me:11112 'a b'", 2, "write: dicom-send 'a b' A@host:104 -aet X"),
+    ("-c A@host:104 -b X@me:11112 'a b'", 2, "write: dicom-send 'a b' A@host:104 -aet X\n"),
     ("echo -aec A host 104", 2, "write: dicom-send echo A@host:104"),
     ("DIR 104", 2, "104 is neither a path nor a server"),
     ("host 104 A@h:1", 2, "host: not found"),
-    ("-aec A host 104", 2, "host"),
+    ("DIR 104 DIR", 2, "no server is given"),
+    ("-aec A host 104", 2, "104 is neither a path nor a server"),
     # servers.toml
     ("servers add archive A@h:1", 2, "first: dicom-send servers remove archive"),
     ("servers add new h:104", 2, "the AE title is missing: AE@h:104"),
@@ -108,7 +109,7 @@ def test_a_path_is_no_mistake(series: Path, orthanc: Orthanc, tmp_path: Path, wo
     """A folder may have the name of a subcommand of another program, or of a boolean."""
     shutil.copytree(series, tmp_path / word)
     server = f"SCP@{HOST}:{orthanc.port}"
-    result = command.run("dicom-send", "--no-report", "--stamp", word, server, cwd=tmp_path)
+    result = command.run("dicom-send", word, "--stamp", word, "--no-report", server, cwd=tmp_path)
     assert result.exit_code == 0, result.stderr
 
 

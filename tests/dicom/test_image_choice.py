@@ -105,3 +105,4 @@ def test_values_before_damage_decide() -> None:
     assert choice(modality="MR").selects(BytesIO(cut))
     assert not choice(modality="CT").selects(BytesIO(cut))
     assert choice(series=SERIES).selects(BytesIO(cut))
+    assert choice(modality="MR").selects(BytesIO(data[: data.index(b"CS\2\0MR") + 5]))
