@@ -139,7 +139,7 @@ class Options:
         "",
         "Send only files whose names match one of these patterns, such as '*.dcm.zip, t1*.zip'. "
         f"{_PATTERNS} Empty: all files.",
-        command="In folders, send only files whose names match one of these patterns, such as "
+        command="In folders, select only files whose names match one of these patterns, such as "
         f"'*.dcm'. {_PATTERNS}",
         brief="Send only files with matching names: '*.dcm'",
     )
@@ -154,21 +154,21 @@ class Options:
         several(200, "MODALITY"),
         "",
         f"Send only files of this modality, such as MR. {_VALUES}",
-        command="Send only images of this modality (0008,0060), such as MR. Separate values with "
+        command="Select only images of this modality (0008,0060), such as MR. Separate values with "
         "commas.",
         brief="Send only images of a modality: MR,CT",
     )
     study: tuple[str, ...] = _files(
         several(1000, "STUDY"),
         "",
-        "Send only images of this study: its UID, or a pattern for its description (0008,1030), "
+        "Select only images of this study: its UID, or a pattern for its description (0008,1030), "
         f"such as 'brain*'. {_PATTERNS}",
         where=Place.COMMAND,
     )
     series: tuple[str, ...] = _files(
         several(1000, "SERIES"),
         "",
-        "Send only images of this series: its UID, or a pattern for its description (0008,103E), "
+        "Select only images of this series: its UID, or a pattern for its description (0008,103E), "
         f"such as '*t1*'. {_PATTERNS}",
         where=Place.COMMAND,
     )

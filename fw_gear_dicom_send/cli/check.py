@@ -42,7 +42,7 @@ image that differs gets a line: state, SOP Instance UID, path, and a reason.
 
 C-FIND and QIDO-RS show only whether the server has a UID, not its content. With
 --content, a DICOMweb server returns each image, and the datasets are compared.
-An image that was converted, or marked with --stamp, when it was sent is different.
+An image that was converted when it was sent, or marked (--stamp), is different.
 """
 EPILOG = """\
 exit codes:
