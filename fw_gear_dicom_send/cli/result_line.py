@@ -1,11 +1,8 @@
 """Closing line of the command: the result, the page, and how to continue a run that ended early."""
 
 import logging
-import os
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
-from subprocess import list2cmdline
 
 from ..account import Account
 from ..errors import ExitCode
@@ -13,6 +10,7 @@ from ..report.result_line import result_line
 from ..report_names import Report
 from ..server_url import is_url, without_secrets
 from . import server_words
+from .console import command_line
 
 log = logging.getLogger(__name__)
 # --quiet hides all other lines of this level.
@@ -39,12 +37,12 @@ def _continuing(account: Account, argv: Sequence[str]) -> str:
     """Return the command line that sends the rest of a run that ended early, or empty text."""
     if not account.cause or account.is_complete or account.is_dry:
         return ""
-    words = ["dicom-send", *(without_secrets(word) if is_url(word) else word for word in argv)]
+    words = [*(without_secrets(word) if is_url(word) else word for word in argv)]
     if images := account.report(Report.IMAGES):
         words += ["--resume", _short(images)]
     elif account.sent:  # without that report, all images would be sent again
         return ""
-    return list2cmdline(words) if os.name == "nt" else shlex.join(words)
+    return command_line(words)
 
 
 def _short(path: str) -> str:

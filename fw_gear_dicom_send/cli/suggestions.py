@@ -1,13 +1,13 @@
 """Suggestions for mistyped words, and for command lines in the form of other programs."""
 
 import os
-import shlex
 from argparse import ArgumentError, ArgumentParser
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
 
 from ..errors import UsageError
+from .console import command_line
 from .server_words import parse, word_of
 
 _MIN_LENGTH = 2
@@ -93,7 +93,7 @@ def _translation(argv: Sequence[str]) -> str:
     if known.enable_tls:
         key, certificate = known.enable_tls
         line += ["--tls-enabled", "--key", key, "--cert", certificate]
-    return shlex.join(["dicom-send", *line])
+    return command_line(line)
 
 
 def _plain(word: str) -> str:
