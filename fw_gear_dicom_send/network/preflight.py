@@ -45,9 +45,9 @@ _ADVICE = {
     AssociationError: "check called_ae and calling_ae, and that the server knows both",
 }
 _UNKNOWN_HERE = (
-    "the server may end an association at a query because it does not know calling_ae; add it there "
-    "(Orthanc: in DicomModalities), name another AE in query_ae and query_port, or turn off verify "
-    "and skip_existing"
+    "the server may end an association at a query because it does not know calling_ae; add it "
+    "there (Orthanc: in DicomModalities), name another AE in query_ae and query_port, or turn off "
+    "verify and skip_existing"
 )
 """Orthanc accepts associations from any AE title, but no queries."""
 _NO_SERVICE = (
