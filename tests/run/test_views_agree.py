@@ -190,6 +190,9 @@ def test_all_views_have_the_same_numbers(run: Run) -> None:
     assert sum(summary["failed"].values()) == missing
     assert summary["exit_code"] == account.exit_code
 
+    for row in (summary, *summary["files"]):
+        assert min(row[name] for name in ("sent", "already_there", "duplicates")) >= 0
+
     results = [result for file in run.files for result in file.results]
     absent = sum(row["Verified"] == "no" for row in views.images)
     assert good == sum(not isinstance(result, NotSent) for result in results) - absent
