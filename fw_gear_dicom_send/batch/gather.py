@@ -5,6 +5,7 @@ import json
 import logging
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import TextIO
@@ -25,8 +26,6 @@ MAX_CODES = 100
 """Maximum number of codes that are read from a summary."""
 MAX_TEXT = 500
 """Maximum number of characters of its cause and its advice."""
-_NO_END = ("", "")
-"""Cause and advice of a run that came to its end."""
 
 _COUNTS = ("Images in Series", "Images Sent")
 _COUNT = re.compile(r"[0-9]{1,9}")
@@ -70,8 +69,7 @@ def gather(api: BatchAPI, batch: Batch, path: Path) -> list[JobResult]:
 def _gather_one(api: BatchAPI, batch: Batch, job: Job, file: TextIO) -> JobResult:
     session_id, label, subject, url = job.container.id, "", "", ""
     rows: Sequence[Row] = ()
-    codes: Mapping[str, int] = {}
-    end = _NO_END
+    summary = _NO_SUMMARY
     project = ""
     problem = "no report"
     try:
@@ -81,7 +79,7 @@ def _gather_one(api: BatchAPI, batch: Batch, job: Job, file: TextIO) -> JobResul
         if report := _newest_report(api, batch, job, place):
             rows, problem = _rows(report.name, api.read(report))
             if rows and job.state == "failed":
-                codes, end = _summary(api, place, report)
+                summary = _summary(api, place, report)
         project = api.project(session.project_id).path
     except SiteError as exc:
         if not exc.is_final:
@@ -92,7 +90,9 @@ def _gather_one(api: BatchAPI, batch: Batch, job: Job, file: TextIO) -> JobResul
     is_good_dry_run = job.is_dry_run and job.state == "complete"
     good = FileStatus.DRY_RUN if is_good_dry_run else FileStatus.COMPLETE
     complete = sum(row["Status"] == good for row in rows)
-    reason, advice = end if end[0] else _reason(job, problem, len(rows), complete)
+    reason, advice = summary.cause, summary.advice
+    if not reason:
+        reason, advice = _reason(job, problem, len(rows), complete)
     own = (session_id, label, job.id, job.state)
     last = {"Status": problem if rows else reason}
     for row in (*rows, last) if problem or not rows else rows:
@@ -109,8 +109,9 @@ def _gather_one(api: BatchAPI, batch: Batch, job: Job, file: TextIO) -> JobResul
         complete_files=complete,
         reason=reason,
         advice=advice,
-        codes={} if end[0] else codes,
-        is_explained=bool(codes),
+        codes={} if summary.cause else summary.codes,
+        texts=summary.texts,
+        is_explained=bool(summary.codes),
         project=project,
     )
 
@@ -150,13 +151,21 @@ def _others(api: BatchAPI, batch: Batch, job: Job, session_id: str) -> Iterator[
             yield other
 
 
-def _summary(
-    api: BatchAPI, place: Place, report: StoredFile
-) -> tuple[Mapping[str, int], tuple[str, str]]:
-    """Return what the summary of a report says.
+@dataclass(frozen=True)
+class _Summary:
+    """Parts of a run's summary: the codes with their images and texts, and its early end."""
 
-    This is the codes with their numbers of images, and the cause of an early end with its advice.
-    """
+    codes: Mapping[str, int] = field(default_factory=dict)
+    texts: Mapping[str, str] = field(default_factory=dict)
+    cause: str = ""
+    advice: str = ""
+
+
+_NO_SUMMARY = _Summary()
+
+
+def _summary(api: BatchAPI, place: Place, report: StoredFile) -> _Summary:
+    """Return the summary beside a report, without what is not valid."""
     name = summary_beside(report.name)
     for file in place.files:
         if file.name == name and file.parent == report.parent:
@@ -167,11 +176,18 @@ def _summary(
                     for code, images in summary["failed"].items()
                     if _CODE.fullmatch(code) and _COUNT.fullmatch(str(images))
                 ]
+                remarks = [
+                    (str(remark["code"]), _text(remark["text"]))
+                    for row in reversed(summary.get("files", ()))
+                    for remark in reversed(row["remarks"])
+                ]
+                cause, advice = (_text(summary.get(part)) for part in ("cause", "advice"))
             except (AttributeError, KeyError, TypeError, ValueError, RecursionError):
                 break
-            cause, advice = (_text(summary.get(name)) for name in ("cause", "advice"))
-            return dict(found[:MAX_CODES]), (cause, advice)
-    return {}, _NO_END
+            codes = dict(found[:MAX_CODES])
+            texts = {code: text for code, text in remarks if code in codes}
+            return _Summary(codes, texts, cause, advice)
+    return _NO_SUMMARY
 
 
 def _text(value: object) -> str:

@@ -188,8 +188,8 @@ class JobResult:
 
     `project` is the path of the project. `is_explained` means that a summary of the run was found.
     `url` is the session's page on the site. `reason` is empty if all images were sent. `codes` are
-    codes of reasons with their numbers of images, also of other versions of the gear. `seconds` is
-    the duration of the job, or None while it is active.
+    codes of reasons with their numbers of images, also of other versions of the gear, and `texts`
+    the first text of each. `seconds` is the duration of the job, or None while it is active.
     """
 
     label: str
@@ -204,6 +204,7 @@ class JobResult:
     seconds: float | None = None
     advice: str = ""
     codes: Mapping[str, int] = field(default_factory=dict)
+    texts: Mapping[str, str] = field(default_factory=dict)
     project: str = ""
     is_explained: bool = False
 

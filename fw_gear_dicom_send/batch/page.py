@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from ..models import FileStatus
@@ -62,7 +63,7 @@ def reasons(outcomes: Iterable[JobResult]) -> list[tuple[str, int]]:
 
 def causes(outcome: JobResult) -> str:
     """Return the problems of a session; empty if there is none."""
-    return "; ".join(text for text, _, _ in _causes(outcome))
+    return "; ".join(cause.text for cause in _causes(outcome))
 
 
 def _facts(batch: Batch, outcomes: Sequence[JobResult], gathered: datetime) -> Iterator[Named]:
@@ -74,39 +75,54 @@ def _facts(batch: Batch, outcomes: Sequence[JobResult], gathered: datetime) -> I
     if projects:
         yield "Project", ", ".join(projects)
     selected = quantity(len(outcomes), "session")
-    options = dict.fromkeys(filter(None, (plan.options(job.config) for job in batch.jobs)))
-    yield "Selection", "; ".join((selected, *options))
+    choices = dict.fromkeys(plan.file_choice(job.config) for job in batch.jobs)
+    yield "Selection", "; ".join((selected, *filter(None, choices)))
     yield "Started", f"{batch.created:%Y-%m-%d %H:%M:%S %z} by {batch.owner}"
     yield "Reports merged", f"{gathered:%Y-%m-%d %H:%M:%S %z}".rstrip()
 
 
 def _failures(outcomes: Sequence[JobResult]) -> Part:
-    found: dict[tuple[str, str], tuple[int, int]] = {}
+    found: dict[str, _Cause] = {}
     for outcome in outcomes:
-        for text, advice, images in _causes(outcome):
-            sessions, others = found.get((text, advice), (0, 0))
-            found[text, advice] = sessions + 1, others + images
+        for cause in _causes(outcome):
+            first = found.get(cause.key, replace(cause, sessions=0, images=0))
+            found[cause.key] = replace(
+                first, sessions=first.sessions + 1, images=first.images + cause.images
+            )
     if not found:
         return "Nothing went wrong."
-    groups = sorted(found.items(), key=lambda group: group[1], reverse=True)
+    groups = sorted(found.values(), key=lambda cause: (-cause.sessions, -cause.images))
     return Table(
         {"Reason": "", "Sessions": "number", "Images": "number", "What to do": ""},
-        [(text, *counts, advice) for (text, advice), counts in groups],
+        [(cause.text, cause.sessions, cause.images, cause.advice) for cause in groups],
         name="reasons",
     )
 
 
-def _causes(outcome: JobResult) -> Iterator[tuple[str, str, int]]:
-    """Yield each problem of a session with its advice and its number of images."""
+@dataclass(frozen=True)
+class _Cause:
+    """A problem of sessions with its advice. Causes with one key are the same problem."""
+
+    key: str
+    text: str
+    advice: str
+    images: int
+    sessions: int = 1
+
+
+def _causes(outcome: JobResult) -> Iterator[_Cause]:
+    """Yield each problem of a session."""
     for code, images in outcome.codes.items():
         if kind := _KINDS.get(code):
-            is_detail = kind.template in ("{}", "status {}")
-            text = kind.name.lower().replace("_", " ") if is_detail else kind.template
-            yield text.replace("{}", "…"), kind.advice, images
+            text = kind.template.replace("{}", "…")
+            if kind.template in ("{}", "status {}"):
+                text = outcome.texts.get(code) or kind.name.lower().replace("_", " ")
+            yield _Cause(code, text, kind.advice, images)
         else:
-            yield code.replace("-", " "), outcome.advice, images
+            yield _Cause(code, code.replace("-", " "), outcome.advice, images)
     if outcome.reason and not outcome.codes:
-        yield outcome.reason, outcome.advice, outcome.images - outcome.sent
+        missing = outcome.images - outcome.sent
+        yield _Cause(outcome.reason, outcome.reason, outcome.advice, missing)
 
 
 def _sessions(outcomes: Iterable[JobResult], *, is_dry: bool) -> Parts:

@@ -11,7 +11,7 @@ from ..cli.settings import check_url
 from ..config import GearConfig, parse
 from ..errors import ConfigError, UsageError
 from ..flywheel.site import left_out_for
-from ..option_types import flag
+from ..option_types import Group, flag
 from ..options import OPTIONS
 from ..server_url import is_url
 from ..text import quantity
@@ -71,8 +71,10 @@ def describe(plan: Plan, link: Callable[[Session], str]) -> Iterator[str]:
     named = {name: plan.gear.value(name, plan.config) for name in SERVER_OPTIONS}
     yield f"Gear: {plan.gear.name} {plan.gear.version}"
     yield f"Destination: {server(named)}"
-    if shown := options({**plan.config, **plan.files}):
-        yield f"Options: {shown}"
+    others = {**plan.config, **plan.files}
+    shown = [_option(name, value) for name, value in others.items() if name not in SERVER_OPTIONS]
+    if shown:
+        yield f"Options: {', '.join(shown)}"
     if plan.tags:
         yield f"Job tags: {', '.join(plan.tags)}"
     yield f"Sessions: {len(plan.sessions):,}"
@@ -94,10 +96,11 @@ def server(config: Mapping[str, Any]) -> str:
     return f"{title} at {host}" + (f", port {port}" if port else "")
 
 
-def options(config: Mapping[str, Any]) -> str:
-    """Return the other options of a configuration as on a command line; empty if none."""
-    shown = (_option(name, value) for name, value in config.items() if name not in SERVER_OPTIONS)
-    return ", ".join(shown)
+def file_choice(config: Mapping[str, Any]) -> str:
+    """Return the options that select files, without defaults, as on a command line."""
+    rows = (row for row in OPTIONS if row.group is Group.FILES)
+    given = {row.name: config[row.name] for row in rows if config.get(row.name) != row.default}
+    return ", ".join(_option(name, value) for name, value in given.items() if value)
 
 
 def amount(records: Iterable[Mapping[str, Any]], config: GearConfig) -> str:

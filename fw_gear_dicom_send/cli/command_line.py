@@ -32,7 +32,7 @@ Test the connection first:
 exit codes (the first that applies; a signal comes first):
   0  all images were sent, and verified with --verify
   1  some images were not sent, or a report could not be written
-  2  the command line or the configuration is invalid, or selects no file
+  2  the command line or the configuration is invalid, or there is no image
   3  no association, no service for --verify or --skip-existing, or gave up
   4  all images were sent, but not all were verified
   130, 143  stopped by SIGINT, SIGTERM

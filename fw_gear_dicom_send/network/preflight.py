@@ -44,11 +44,11 @@ _ADVICE = {
     AssociationError: "check {called_ae} and {calling_ae}, and that the server knows both",
 }
 _UNKNOWN_HERE = (
-    "the server may not know the calling AE title: add calling_ae to its list (Orthanc: in "
-    "DicomModalities), name another AE in query_ae and query_port, or turn off verify and "
-    "skip_existing"
+    "the server may end an association at a query because it does not know calling_ae; add it "
+    "there (Orthanc: in DicomModalities), name another AE in query_ae and query_port, or turn off "
+    "verify and skip_existing"
 )
-"""Orthanc accepts associations from any AE title, and ends one at its first C-FIND."""
+"""Orthanc accepts associations from any AE title, but no queries."""
 _NO_SERVICE = (
     "have it enabled for {calling_ae} (Orthanc: in DicomModalities), name another AE in {query_ae} "
     "and {query_port}, or turn off {verify} and {skip_existing}"
@@ -96,13 +96,8 @@ def check(
             alone.release()
             if refusal:
                 is_lost = refusal.kind is Kind.CONNECTION_LOST
-                cause = (
-                    "the server ended the association at the first query"
-                    if is_lost
-                    else refusal.text
-                )
                 advice = _UNKNOWN_HERE if is_lost else _NO_SERVICE
-                raise _refusal(service.service, peer, cause, advice)
+                raise _refusal(service.service, peer, refusal.text, advice)
         return ServerInfo(
             assoc.implementation,
             assoc.max_pdu_length,

@@ -28,7 +28,7 @@ from .image_notes import ImageNotes, missing_text
 from .images_csv import ImagesCSV
 from .modality_counts import ModalityCounts
 from .output import write_whole
-from .reason_groups import ImageExamples
+from .reason_groups import ImageExamples, main_cause
 from .result_line import result_line
 from .throughput import Throughput
 from .verification import Verifications
@@ -188,7 +188,10 @@ class Reports:
             self.images.close()
 
     def _log(self, account: Account) -> None:
-        """Log the results. The closing line follows, after the reports."""
+        """Log the results, the reason why the run ended early or sent nothing first."""
+        cause = main_cause(account)
+        if account.has_started and cause and not account.is_cancelled:
+            log.error("%s", cause)
         for left_out in account.without_image:
             log.info("%s", left_out.text)
         for line in files_csv.render_remarks(account.rows):

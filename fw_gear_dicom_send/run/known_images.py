@@ -20,8 +20,8 @@ log = logging.getLogger(__name__)
 
 MAX_IMAGES = 1 << 20
 """Maximum number of images in memory of this run, and of earlier runs. They take 32 MiB each."""
-MAX_PLACES = 1 << 14
-"""Maximum number of sent images whose file and member are known. They take about 4 MiB."""
+MAX_PLACES = 10_000
+"""Maximum number of sent images whose file and member are known. They take about 2 MiB."""
 _LARGE = 8 << 20
 """Minimum size, in bytes, of datasets whose CRC-32 is computed while they are sent."""
 _MAX_SERIES = 64

@@ -182,9 +182,9 @@ class Quarantine:
         """
         suspect, health = quarantined.suspect, self._health
         reason, tries = suspect.failure.reason, suspect.failure.transfer.tries
-        is_alone = health.accepted_at > quarantined.since or (
-            tries >= _MAX_TRIES and health.accepted_at > -inf and not health.given_up
-        )
+        is_alone = health.accepted_at > quarantined.since
+        if reason.kind is Kind.CONNECTION_LOST and tries >= _MAX_TRIES and not health.given_up:
+            is_alone = health.accepted_at > -inf
         if not is_alone or reason.kind not in _ALONE:
             return suspect
         reason = replace(reason, kind=_ALONE[reason.kind])

@@ -53,15 +53,17 @@ def gathered(world: World, summary: bytes) -> Element:
 def test_causes_of_a_session_come_from_its_summary(world: World) -> None:
     """The summary of the run has codes; the page shows their texts and advice."""
     failed = {"refused": 2, "not-accepted": 1}
-    page = gathered(world, json.dumps({"failed": failed}).encode())
+    remarks = [{"code": "refused", "text": f"status 0x{status}"} for status in ("A900", "C000")]
+    summary = {"failed": failed, "files": [{"remarks": remarks}]}
+    page = gathered(world, json.dumps(summary).encode())
     assert rows_of(page, "reasons") == [
-        ["refused", "1", "2", Kind.REFUSED.advice],
+        ["status 0xA900", "1", "2", Kind.REFUSED.advice],
         ["the server does not accept …", "1", "1", Kind.NOT_ACCEPTED.advice],
     ]
     (subject, session, state, _, sent, found, _, outcome), good = rows_of(page, "sessions")
     assert (subject, session, state) == ("DOE^JANE", "Visit 2", "failed")
     assert (sent, found) == ("6", "9")
-    assert outcome == "refused; the server does not accept …"
+    assert outcome == "status 0xA900; the server does not accept …"
     assert (good[1], good[-1]) == ("Visit 1", "Complete")
 
 
@@ -95,7 +97,7 @@ def test_the_head_says_what_was_sent_by_whom(world: World) -> None:
     facts = dict(zip(page.texts("dt"), page.texts("dd"), strict=True))
     assert facts["Server"].startswith("ARCHIVE at pacs.example.org")
     assert facts["Project"] == "lab/Study"
-    assert facts["Selection"].startswith("2 sessions")
+    assert facts["Selection"] == "2 sessions"
     assert facts["Started"].endswith("by user@example.org")
 
 

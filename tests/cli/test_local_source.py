@@ -188,7 +188,7 @@ def test_the_report_is_named_after_the_input(top: Path, monkeypatch: pytest.Monk
 
 
 def test_rows_of_files_that_are_not_dicom_are_left_out(top: Path) -> None:
-    """If nothing else was found in the given paths, one row says so."""
+    """If nothing else was found in any of the given paths, each has one row."""
     (top.parent / "papers" / "more").mkdir(parents=True)
     for name in ("papers/x", "papers/more/y"):
         (top.parent / name).write_text("hello")
@@ -202,7 +202,10 @@ def test_rows_of_files_that_are_not_dicom_are_left_out(top: Path) -> None:
         for entry in entries
     ]
 
-    assert [one.entry.name for one in LocalReports().rows(reports)] == ["top/below/deep", "papers"]
+    assert [one.entry.name for one in LocalReports().rows(reports)] == ["top/below/deep"]
+    no_images = [one for one in reports if one.has_no_image]
+    kept = [one.entry.parent for one in LocalReports().rows(no_images)]
+    assert kept == [Container("folder", str(path)) for path in (top, top.parent / "papers")]
 
 
 def test_rows_are_left_out_by_their_kind_and_not_by_their_text(tmp_path: Path) -> None:

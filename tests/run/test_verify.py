@@ -138,6 +138,16 @@ def test_missing_images_are_queried_again_once() -> None:
     assert server.numbers == [3, 2, 1]
 
 
+def test_a_wait_for_missing_images_is_shown() -> None:
+    """It names the time and the images, and ends with the wait."""
+    server, notes = Server({"1.2"}), list[str]()
+    policy = RetryPolicy(max_time=30, clock=Clock())
+    verifier = Verifier(server, Verifications("find"), policy, notes.append)
+    verifier.image(record_of(file(1), "1.2"))
+    assert verifier.missing() == {}
+    assert notes == ["waiting 30 s for 1 image to appear", ""]
+
+
 def test_a_resent_image_is_queried_alone() -> None:
     """The other images of its file were already found."""
     server = Server({"1.2.1"})

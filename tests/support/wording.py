@@ -14,7 +14,7 @@ def lead(kind: Kind) -> str:
 
 # Reasons
 ACCEPTED = lead(Kind.CONVERTED)
-ALREADY_SENT = Kind.DUPLICATE_UID.template
+ALREADY_SENT = lead(Kind.DUPLICATE_UID)
 ARCHIVE_CORRUPT = Kind.CORRUPT_ARCHIVE.template
 CANNOT_CONVERT = lead(Kind.NOT_CONVERTIBLE)
 CONNECTION_LOST = lead(Kind.CONNECTION_LOST)
@@ -160,7 +160,7 @@ NOTHING_WRONG = "Nothing went wrong"
 WARNINGS_AND_CHANGES = "Warnings and changes"
 IMAGES_PER_SECOND = "Images per second during the run"
 STORE_TIMES = "C-STORE times, most often"
-STOPPED_BY = "The run was stopped by"
+STOPPED_BY = "Stopped by"
 CONTINUES_WITHOUT = "failed; the run continues without it"
 CANNOT_WRITE_TO_WORK = "Cannot write to the work folder"
 CANNOT_WRITE_IMAGES = "Cannot write the per-image report"
