@@ -104,6 +104,12 @@ class FileEntry:
         """Id of the file's acquisition, empty if it is not in an acquisition."""
         return self.parent.id if self.parent.type == "acquisition" else ""
 
+    def place(self, member: str) -> str:
+        """Return the path of a file in a folder, or the file with its member if there is one."""
+        if self.is_folder and member:
+            return member
+        return f"{self.path}, {member}" if member else self.path
+
 
 @dataclass(frozen=True)
 class LeftOut:

@@ -114,8 +114,7 @@ class ImageExamples(Observer):
             return
         images = self._images.setdefault(cause, {})
         if len(images) < MAX_EXAMPLES:
-            path = "" if entry.is_folder and member else entry.path
-            known = (path, member, printable_uid_or_empty(uid))
+            known = (entry.place(member), printable_uid_or_empty(uid))
             images[", ".join(filter(None, known))] = None
 
 

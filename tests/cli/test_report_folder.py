@@ -10,7 +10,7 @@ import pytest
 from tests.support import command
 from tests.support.command import CommandResult
 from tests.support.pacs import PythonSCP, free_port
-from tests.support.sample_files import encoded, made
+from tests.support.sample_files import encoded, made, uid_of
 from tests.support.send_command import to
 
 RUN = re.compile(r"\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d(_\d)?")
@@ -73,6 +73,7 @@ def test_a_folder_that_cannot_be_created_is_an_error(folder: Path, python_scp: P
     ended = send(folder, *to(python_scp))
     assert (ended.exit_code, len(python_scp.stored)) == (2, 0)
     assert "--report-folder" in ended.stderr
+    assert send(folder, *to(python_scp), "--no-reports").exit_code == 0
 
 
 @pytest.mark.parametrize("options", [(), ("--report-folder", "chosen")], ids=["own", "chosen"])
@@ -80,9 +81,10 @@ def test_the_last_report_about_the_server(
     folder: Path, python_scp: PythonSCP, options: tuple[str, ...]
 ) -> None:
     """It is the newest one about the same server, whatever was sent elsewhere afterwards."""
-    send(folder, *to(python_scp), *options, "--include", "1.dcm")
-    for path in folder.glob("chosen/*_instances.csv"):  # all runs may start in the same second
-        path.rename(path.with_name("dicom-send_report-images_2026-01-01_00:00:00_instances.csv"))
+    for number, name in ((1, "z_2026-01-01_00:00:00"), (2, "a_2026-01-01_00-00-01")):
+        send(folder, *to(python_scp), *options, "--include", f"{number}.dcm")
+        for path in folder.glob("chosen/*-images_*_instances.csv"):  # in the same second, perhaps
+            path.rename(path.with_name(f"dicom-send_report-{name}_instances.csv"))
     with PythonSCP() as other:
         send(folder, *to(other), *options)
 
@@ -90,6 +92,7 @@ def test_the_last_report_about_the_server(
 
     known = json.loads(ended.stdout)
     assert (known["sent"], known["already_there"], ended.exit_code) == (1, 1, 0)
+    assert [one.sop_instance_uid for one in python_scp.stored] == [uid_of(1), uid_of(2), uid_of(1)]
 
 
 def test_no_last_report_is_an_error(folder: Path, python_scp: PythonSCP) -> None:
