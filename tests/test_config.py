@@ -128,3 +128,14 @@ def test_the_gear_selects_files_only() -> None:
     assert not parse(config_json(modality="MR")).images
     command = SendConfig(destination="h", called_ae="A", modality=("MR",))
     assert command.images.modality.match("mr")
+
+
+def test_each_kind_of_server_has_its_services() -> None:
+    """The names of the services that verify images depend on the destination."""
+    server = parse(config_json()).server
+    assert server.proofs == {"find": "C-FIND", "commit": "storage commitment"}
+    web = parse(config_json(destination="https://host/web")).server
+    assert (web.proofs, web.label) == (
+        {"find": "QIDO-RS", "content": "WADO-RS"},
+        "https://host/web",
+    )

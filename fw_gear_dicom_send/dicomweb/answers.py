@@ -192,10 +192,10 @@ def _of_response(
 
 
 def _items(dataset: Dataset, hide: Callable[[str], str]) -> Iterator[Item]:
-    for sequence, is_stored, reason in _SEQUENCES:
+    for sequence, has_image, reason in _SEQUENCES:
         for item in datasets.items(dataset, sequence):
             uid = next(iter(datasets.texts(item, _INSTANCE_UID)), "")
-            yield Item(uid, is_stored, datasets.number(item, reason), hide(_text(item)))
+            yield Item(uid, has_image, datasets.number(item, reason), hide(_text(item)))
 
 
 def _text(dataset: Dataset) -> str:

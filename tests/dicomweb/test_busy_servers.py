@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -219,6 +220,7 @@ def test_credentials_become_header_fields(
         '{"token": "a", "username": "b"}', '{"username": "a"}', '{"headers": {}}',
         '{"headers": {"Host": "a"}}', '{"headers": {"a b": "c"}}', '{"headers": ["a"]}',
         '{"token_url": "http://a/b", "client_id": "c", "client_secret": "hidden"}',
+        '{"token_url": "https://a/b", "client_id": "c", "client_secret": "hidden", "other": "d"}',
         '{"token_url": "nowhere", "client_id": "c", "client_secret": "hidden"}',
         '{"type": "service_account", "client_email": "a"}',
         '{"type": "service_account", "token_uri": "https://a", "client_email": "a", '
@@ -233,6 +235,17 @@ def test_invalid_credentials_are_refused(tmp_path: Path, text: str) -> None:
         credentials.read(file)
     assert "hidden" not in str(error.value)
     assert error.value.__cause__ is None
+
+
+def test_another_kind_of_key_is_refused(tmp_path: Path) -> None:
+    """The key of a service account is an RSA key, as Google accepts no other signature."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    url = {"token_uri": "https://a", "client_email": "me@example", "private_key": pem}
+    file = tmp_path / "authorization.json"
+    file.write_text(json.dumps({"type": "service_account", **url}))
+    with pytest.raises(ConfigError):
+        credentials.read(file)
 
 
 def converting(instance: SOPInstance, syntax: str) -> SOPInstance:
