@@ -133,7 +133,7 @@ def views_of(run: Run, folder: Path) -> Views:
     )
     origin = Origin(run.program)
     selection = Selection(tuple(entries), Container("session", "s"), "v", origin=origin)
-    reports = Reports(config, config.server.key, selection, folder, "now")
+    reports = Reports(config, config.server.key, selection, folder)
     counts = FileCounts(entries, is_dry=run.is_dry)
     verifications = Verifications("find") if run.is_verified else None
     for entry, file in zip(entries, run.files, strict=True):
