@@ -168,7 +168,7 @@ def views_of(run: Run, folder: Path) -> Views:
         render_remarks(account.rows),
         parsed(next(folder.glob("*.html")).read_text()),
         json.loads(next(folder.glob("*.json")).read_text()),
-        table("*_now.csv"),
+        table("*[0-9].csv"),
         table("*_instances.csv") if any(file.results for file in run.files) else [],
     )
 
