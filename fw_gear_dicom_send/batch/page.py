@@ -37,10 +37,14 @@ def render(batch: Batch, outcomes: Sequence[JobResult], gathered: datetime) -> s
     images, sent = sum(o.images for o in outcomes), sum(o.sent for o in outcomes)
     files, complete = sum(o.files for o in outcomes), sum(o.complete_files for o in outcomes)
     completed = sum(outcome.state == "complete" for outcome in outcomes)
+    groups = _groups(outcomes)
+    outcome = f"{'All images of all sessions' if is_good else 'Not all images'} {verb} sent"
+    if len(groups) == 1 and (cause := groups[0].text) != f"{outcome[:1].lower()}{outcome[1:]}":
+        outcome = f"{outcome}: {cause}"
     dry = " (dry run: nothing was sent)" * is_dry
     return page.render(
         f"DICOM send: batch {batch.id}{dry}",
-        f"{'All images of all sessions' if is_good else 'Not all images'} {verb} sent",
+        outcome,
         is_good=is_good,
         facts=list(_facts(batch, outcomes, gathered)),
         tiles=(
@@ -50,7 +54,7 @@ def render(batch: Batch, outcomes: Sequence[JobResult], gathered: datetime) -> s
             ("Files complete", f"{complete:,} of {files:,}"),
         ),
         sections=(
-            Section("What went wrong", (_failures(outcomes),)),
+            Section("What went wrong", (_failures(groups),)),
             Section("Sessions", _sessions(outcomes, is_dry=is_dry)),
         ),
     )
@@ -81,7 +85,8 @@ def _facts(batch: Batch, outcomes: Sequence[JobResult], gathered: datetime) -> I
     yield "Reports merged", f"{gathered:%Y-%m-%d %H:%M:%S %z}".rstrip()
 
 
-def _failures(outcomes: Sequence[JobResult]) -> Part:
+def _groups(outcomes: Iterable[JobResult]) -> list["_Cause"]:
+    """Return the problems of all sessions, the most frequent first."""
     found: dict[str, _Cause] = {}
     for outcome in outcomes:
         for cause in _causes(outcome):
@@ -89,9 +94,12 @@ def _failures(outcomes: Sequence[JobResult]) -> Part:
             found[cause.key] = replace(
                 first, sessions=first.sessions + 1, images=first.images + cause.images
             )
-    if not found:
+    return sorted(found.values(), key=lambda cause: (-cause.sessions, -cause.images))
+
+
+def _failures(groups: Sequence["_Cause"]) -> Part:
+    if not groups:
         return "Nothing went wrong."
-    groups = sorted(found.values(), key=lambda cause: (-cause.sessions, -cause.images))
     return Table(
         {"Reason": "", "Sessions": "number", "Images": "number", "What to do": ""},
         [(cause.text, cause.sessions, cause.images, cause.advice) for cause in groups],
