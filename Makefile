@@ -113,6 +113,7 @@ docs: $(VENV)/.dev
 	$(BIN)/python -m scripts.reasons
 	$(BIN)/python -m scripts.options
 	$(BIN)/python -m scripts.man_page
+	$(BIN)/python -m scripts.clone
 
 pictures: $(VENV)/.dev
 	sh scripts/servers.sh
@@ -173,13 +174,13 @@ LOCK := uv pip compile --no-config --quiet --universal --python-version 3.11 --g
 	--custom-compile-command "make lock" --upgrade
 
 lock:
-	$(LOCK) pyproject.toml --output-file requirements.txt
+	$(LOCK) pyproject.toml --extra gear --output-file requirements.txt
 	$(LOCK) requirements-next.in --output-file requirements-next.txt
 	$(LOCK) requirements-site.in --output-file requirements-site.txt
 	$(LOCK) requirements-build.in --output-file requirements-build.txt
 	$(LOCK) requirements-audit.in --constraint requirements-site.txt --output-file requirements-audit.txt
-	$(LOCK) pyproject.toml --extra dev --constraint requirements.txt --output-file requirements-dev.txt
-	$(LOCK) pyproject.toml --extra dev --extra bench --constraint requirements-dev.txt \
+	$(LOCK) pyproject.toml --extra gear --extra dev --constraint requirements.txt --output-file requirements-dev.txt
+	$(LOCK) pyproject.toml --extra gear --extra dev --extra bench --constraint requirements-dev.txt \
 		--output-file requirements-bench.txt
 
 audit: $(AUDIT)/.installed

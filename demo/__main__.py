@@ -22,7 +22,6 @@ from tests.support.sample_files import (
     ArchiveMember,
     member,
     shipped,
-    tar_of,
     with_new_uid,
     zip_of,
 )
@@ -120,9 +119,9 @@ def session_files(folder: Path) -> Iterator[SessionFile]:
         )
     ]
     plan = [member("rtplan.dcm"), member("rtdose.dcm")]
-    yield SessionFile("CT chest", zip_of(folder / "chest.zip", [*chest, NOTES]), uids(chest))
-    yield SessionFile("MR head", tar_of(folder / "head.tgz", [NOTES, *head], "gz"), uids(head))
-    yield SessionFile("RT plan", tar_of(folder / "plan.tar", plan), uids(plan))
+    yield SessionFile("CT chest", zip_of(folder / "chest.dicom.zip", [*chest, NOTES]), uids(chest))
+    yield SessionFile("MR head", zip_of(folder / "head.dicom.zip", [NOTES, *head]), uids(head))
+    yield SessionFile("RT plan", zip_of(folder / "plan.dcm.zip", plan), uids(plan))
     for acquisition, name in (
         ("Captures", "JPEG2000.dcm"),
         ("Captures", "SC_rgb_jpeg_gdcm.dcm"),
@@ -149,7 +148,7 @@ def run_gear(server: Orthanc | PythonSCP, files: Iterable[SessionFile], folder: 
             label = file.acquisition
             if label not in acquisitions:
                 acquisitions[label] = site.add_acquisition(session, label)
-            site.add_file(acquisitions[label], file.path.name, file.path, file_type="dicom")
+            site.add_file(acquisitions[label], file.path.name, file.path)
         config = {
             "destination": server.url if isinstance(server, DicomWebOrthanc) else HOST,
             "port": server.port,

@@ -6,13 +6,13 @@ from datetime import datetime
 from typing import Any
 
 from .delivery.sender import ServerName
-from .errors import ExitCode
+from .errors import CancelledError, DicomSendError, ExitCode
 from .models import FileReport, FileStatus, LeftOut, Origin
 from .option_types import Option
-from .reasons import Kind, Reason, Skipped
+from .reasons import Kind, Program, Reason, Skipped
 from .report_names import Report, report_of
 from .sections import Section
-from .text import quantity
+from .text import quantity, sentence
 
 NO_SERVER = ServerName(("", "", ""), "", "", "")
 """Before the configuration is read."""
@@ -34,7 +34,8 @@ class ThroughputCounts:
     `images` and `bytes` are counts for each slot of `slot_seconds`. `durations` are numbers of
     images by C-STORE time, in the classes between `LIMITS`; the last class has no upper limit.
     `times` are statistics of the C-STORE times, None without any. `losses` are the times of lost
-    associations, in seconds since the start.
+    associations, in seconds since the start. `seconds` is the duration of the run. The rates are
+    those of `rated_images` and `rated_bytes`, which were sent in the first `rated_seconds`.
     """
 
     slot_seconds: float = 1.0
@@ -44,6 +45,19 @@ class ThroughputCounts:
     seconds: float = 0.0
     times: StoreTimes | None = None
     losses: tuple[float, ...] = ()
+    rated_images: int = 0
+    rated_bytes: int = 0
+    rated_seconds: float = 0.0
+
+    @property
+    def images_per_second(self) -> float:
+        """Images per second while images were sent, without the time of verification."""
+        return self.rated_images / self.rated_seconds if self.rated_seconds else 0.0
+
+    @property
+    def bytes_per_second(self) -> float:
+        """Bytes per second in the same time."""
+        return self.rated_bytes / self.rated_seconds if self.rated_seconds else 0.0
 
 
 @dataclass(frozen=True)
@@ -71,9 +85,14 @@ class VerificationSummary:
     causes: tuple[tuple[Reason, int], ...] = ()
 
     @property
+    def unverified(self) -> int:
+        """Number of these images that are not verified."""
+        return self.images - self.verified
+
+    @property
     def is_whole(self) -> bool:
         """Whether all images are verified."""
-        return self.verified == self.images
+        return not self.unverified
 
     @property
     def text(self) -> str:
@@ -93,18 +112,20 @@ class VerificationSummary:
 class Account:
     """What happened in a run. Facts are missing if the run ended early; none is confidential.
 
-    `started` is None before the first step. `rows` are the rows of the report on files, and
-    `without_image` are the archives without one. `skipped` counts files in them that are no image.
-    `verification` is None without the option `verify`. `examples` are the first images of each
-    cause. `missing_identifiers` are the numbers of images without each identifier, and
-    `other_content` those that may have other content on the server, by cause. `losses` is the
-    number of lost associations. `given_up` is the reason why the run gave up the server. `sections`
-    are those of the server. `reports` are the names of the reports so far, and `is_reported` says
-    that each could be written. `error` ended the run with `error_code`.
+    `warnings` are risks of the configuration. `started` is None before the first step. `rows` are
+    the rows of the report on files, and `without_image` are the archives without one. `skipped`
+    counts files in them that are no image. `verification` is None without the option `verify`.
+    `examples` are the first images of each cause. `missing_identifiers` are the numbers of images
+    without each identifier, and `other_content` those that may have other content on the server, by
+    cause. `losses` is the number of lost associations. `given_up` is the reason why the run gave up
+    the server. `sections` are those of the server. `reports` are the names of the reports so far,
+    and `is_reported` says that each could be written. `error` ended the run. `error_code` is the
+    exit code if it does not follow from the rest.
     """
 
     server: ServerName = NO_SERVER
     options: Sequence[tuple[Option, Any]] = ()
+    warnings: Sequence[str] = ()
     title: str = ""
     origin: Origin = field(default_factory=Origin)
     left_out: Sequence[LeftOut] = ()
@@ -121,12 +142,12 @@ class Account:
     other_content: Mapping[str, int] = field(default_factory=dict)
     retries: int = 0
     losses: int = 0
-    given_up: str = ""
+    given_up: Reason | None = None
     sections: Sequence[Section] = ()
     versions: Sequence[tuple[str, str]] = ()
     reports: Sequence[str] = ()
     is_reported: bool = True
-    error: str = ""
+    error: DicomSendError | None = None
     error_code: int | None = None
 
     @property
@@ -145,6 +166,11 @@ class Account:
         return sum(row.already_stored for row in self.rows)
 
     @property
+    def duplicates(self) -> int:
+        """Number of copies of images of this run."""
+        return sum(row.duplicates for row in self.rows)
+
+    @property
     def planned(self) -> int:
         """Number of images that a dry run would send."""
         return sum(row.planned or 0 for row in self.rows)
@@ -158,6 +184,11 @@ class Account:
     def is_complete(self) -> bool:
         """Whether there is any image, and all are sent, already there, or would be sent."""
         return bool(self.rows) and all(row.is_complete for row in self.rows)
+
+    @property
+    def is_without_images(self) -> bool:
+        """Whether there are files, all without a DICOM image."""
+        return bool(self.rows) and all(row.has_no_image for row in self.rows)
 
     @property
     def is_verified(self) -> bool:
@@ -187,15 +218,36 @@ class Account:
     @property
     def cause(self) -> str:
         """The reason why the run ended early, empty if it did not."""
-        return self.error or self.given_up
+        if self.error:
+            return self.error.cause
+        return self.given_up.text if self.given_up else ""
+
+    @property
+    def advice(self) -> str:
+        """The advice for the cause, in sentences; empty if there is none."""
+        program = self.origin.program
+        if self.is_cancelled:
+            return Kind.NOT_REACHED.advice_for(program)
+        if self.error:
+            return sentence(self.error.advice)
+        return self.given_up.kind.advice_for(program) if self.given_up else ""
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether a signal ended the run."""
+        return isinstance(self.error, CancelledError)
 
     @property
     def exit_code(self) -> int:
         """The exit code of the command."""
         if self.error_code is not None:
             return self.error_code
+        if self.error:
+            return self.error.exit_code
         if self.given_up:
             return ExitCode.SERVER
+        if self.is_without_images and self.origin.program is Program.COMMAND:
+            return ExitCode.USAGE
         if not (self.is_complete and self.is_reported):
             return ExitCode.NOT_ALL_SENT
         return ExitCode.SUCCESS if self.is_verified else ExitCode.NOT_VERIFIED
@@ -203,7 +255,7 @@ class Account:
     def images_with(self, *kinds: Kind) -> int:
         """Return the number of images with a remark of one of these kinds."""
         return sum(
-            remark.images
+            remark.count
             for row in self.rows
             for remark in row.remarks
             if any(reason.kind in kinds for reason in remark.reasons)

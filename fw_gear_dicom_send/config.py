@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from .delivery.sender import Facts, ServerName
+from .dicom.image_choice import ImageChoice
 from .dicom.types import PrivateTag
 from .errors import ConfigError
 from .models import Container, InputFile, NameChoice
 from .name_patterns import NamePatterns
 from .network.types import ClientCertificate, PeerAE, TLSConfig, UserIdentity
-from .option_types import FILE, Option, Place, check_all
+from .option_types import Option, Place, check_all
+from .option_values import FILE
 from .options import OPTIONS, Options
 from .server_url import ServerURL
 
@@ -56,6 +58,12 @@ class SendConfig(Options):
         return ServerURL.of(self.destination) or ae
 
     @property
+    def warnings(self) -> tuple[str, ...]:
+        """The risks of the configuration, in words."""
+        is_open = self.tls and not self.tls.require_peer_cert
+        return ("the server's certificate was not verified",) if is_open else ()
+
+    @property
     def server(self) -> ServerName:
         """The names of the server."""
         return server_name(self.address, self.tls.profile if self.tls else "")
@@ -92,6 +100,13 @@ class SendConfig(Options):
         """The selection of files by their names."""
         return NameChoice(NamePatterns(self.include), NamePatterns(self.exclude))
 
+    @cached_property
+    def images(self) -> ImageChoice:
+        """The selection of images by their datasets. Gears select files instead."""
+        if self.place is Place.GEAR:
+            return ImageChoice()
+        return ImageChoice(*map(NamePatterns, (self.modality, self.study, self.series)))
+
     def in_effect(self) -> Iterator[tuple[Option, Any]]:
         """Yield the options of the program that have an effect, with their values."""
         unused = _DIMSE_ONLY if isinstance(self.address, ServerURL) else _WEB_ONLY
@@ -126,7 +141,7 @@ def parse(config_json: Mapping[str, Any]) -> GearConfig:
     if not api_key:
         raise ConfigError("api-key", None, "the API key that Flywheel gives to a job")
     config = GearConfig(
-        **checked({**options, **files}),
+        **checked({**options, **files}, Place.GEAR),
         container=_container("destination container", config_json.get("destination")),
         input_file=_input_file(inputs.get("file")),
         api_key=api_key,
@@ -137,9 +152,9 @@ def parse(config_json: Mapping[str, Any]) -> GearConfig:
     return config
 
 
-def checked(given: Mapping[str, Any]) -> dict[str, Any]:
+def checked(given: Mapping[str, Any], place: Place) -> dict[str, Any]:
     """Return options by name from JSON; raise ConfigError if they are invalid, or contradict."""
-    options = check_all(OPTIONS, given)
+    options = check_all([option.of(place) for option in OPTIONS], given)
     if url := ServerURL.of(options["destination"]):
         if options["tls_enabled"] and not url.is_secure:
             raise ConfigError("destination", str(url), "a URL with https if tls_enabled is true")

@@ -16,6 +16,7 @@ A failure of one image or one file does not stop the run. It is a value with a `
 from enum import IntEnum
 from signal import Signals
 
+from .reasons import Program
 from .retry import is_temporary_status
 from .server_url import without_users
 from .text import printable
@@ -32,13 +33,18 @@ class ExitCode(IntEnum):
 
 
 class DicomSendError(Exception):
-    """The run cannot continue. The message is one line for the user."""
+    """The run cannot continue. The message is one line for the user: the cause, and the advice."""
 
     exit_code: int = ExitCode.NOT_ALL_SENT
 
-    def __init__(self, message: str) -> None:
-        """Make the message printable, without the users of URLs."""
-        super().__init__(printable(without_users(message)))
+    def __init__(self, cause: str, advice: str = "") -> None:
+        """Make the message printable, without the users of URLs.
+
+        The advice begins with a small letter.
+        """
+        self.cause = printable(without_users(cause))
+        self.advice = printable(without_users(advice))
+        super().__init__(": ".join(filter(None, (self.cause, self.advice))))
 
 
 class ConfigError(DicomSendError):
@@ -92,13 +98,27 @@ class SiteError(DicomSendError):
 
 
 class ServerError(DicomSendError):
-    """Before the run, the DICOM server accepts no association or lacks a needed service."""
+    """Before the run, the DICOM server accepts no association or lacks a needed service.
+
+    The advice may have options in braces, such as `{called_ae}`. `template` keeps the braces, for
+    a program that names options in another way than the gear.
+    """
 
     exit_code = ExitCode.SERVER
+
+    def __init__(self, cause: str, advice: str = "") -> None:
+        """Name the options in the advice as the gear does."""
+        self.template = advice
+        super().__init__(cause, advice.format_map(Program.GEAR.value))
 
 
 class WorkFolderError(DicomSendError):
     """The work folder cannot be used."""
+
+    def __init__(self, why: str) -> None:
+        """Say why."""
+        advice = "check its permissions, and the space on its disk"
+        super().__init__(f"Cannot write to the work folder: {why}", advice)
 
 
 class CancelledError(DicomSendError):
@@ -107,4 +127,4 @@ class CancelledError(DicomSendError):
     def __init__(self, signal: Signals) -> None:
         """Name the signal."""
         self.exit_code = 128 + signal
-        super().__init__(f"The run was stopped by {signal.name}")
+        super().__init__(f"Stopped by {'Ctrl-C' if signal is Signals.SIGINT else signal.name}")

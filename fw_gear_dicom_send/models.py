@@ -47,12 +47,16 @@ class Exclusion(Enum):
     NOT_INCLUDED = ("not matched by include",)
     EXCLUDED = ("matched by exclude",)
     NO_IMAGE = ("of type archive without a DICOM image", "", "skipped")
+    NO_IMAGE_BELOW = ("without a DICOM image", "", "skipped", "path")
 
-    def __init__(self, text: str, hint: str = "", verb: str = "not selected") -> None:
-        """Take the text, a hint for files that a default leaves out, and the verb."""
+    def __init__(
+        self, text: str, hint: str = "", verb: str = "not selected", noun: str = "file"
+    ) -> None:
+        """Take the text, a hint for files that a default leaves out, the verb and the noun."""
         self.text = text
         self.hint = hint
         self.verb = verb
+        self.noun = noun
 
 
 @dataclass(frozen=True)
@@ -82,7 +86,8 @@ class FileEntry:
 
     `name` and `path` are printable text for people. `size` (bytes) and `hash` are those that the
     source knows, if any. `key` identifies the file for the source. `is_any_archive` means that the
-    source knows the file only as an archive, which may contain no image.
+    source knows the file only as an archive, which may contain no image. `is_folder` means a folder
+    on disk, whose files reports name by their paths.
     """
 
     parent: Container
@@ -92,11 +97,18 @@ class FileEntry:
     hash: str | None = None
     key: str = field(default="", kw_only=True)
     is_any_archive: bool = field(default=False, kw_only=True)
+    is_folder: bool = field(default=False, kw_only=True)
 
     @property
     def acquisition_id(self) -> str:
         """Id of the file's acquisition, empty if it is not in an acquisition."""
         return self.parent.id if self.parent.type == "acquisition" else ""
+
+    def place(self, member: str) -> str:
+        """Return the path of a file in a folder, or the file with its member if there is one."""
+        if self.is_folder and member:
+            return member
+        return f"{self.path}, {member}" if member else self.path
 
 
 @dataclass(frozen=True)
@@ -115,7 +127,7 @@ class LeftOut:
     @property
     def text(self) -> str:
         """The left-out files, in a sentence without its full stop."""
-        files = quantity(self.number, "file")
+        files = quantity(self.number, self.cause.noun)
         verb = f"{'was' if self.number == 1 else 'were'} {self.cause.verb}"
         more = f" and {self.more:,} more" if self.more else ""
         named = f": {', '.join(self.examples)}{more}" if self.examples else ""
@@ -127,13 +139,14 @@ class Origin:
     """Origin of the images of a run, for people, and the program that sends them.
 
     `path` is the path of a container or of folders, `url` its page in a browser. `job_id` is the
-    gear's job. Each is empty if it does not exist.
+    gear's job. Each is empty if it does not exist. `noun` is the noun for what the run selected.
     """
 
     program: Program = Program.GEAR
     path: str = ""
     url: str = ""
     job_id: str = ""
+    noun: str = "file"
 
 
 @dataclass(frozen=True)
@@ -180,7 +193,8 @@ Fetch = Path | NewerVersion | DownloadFailure
 class ImageRecord:
     """An image of a Flywheel file, and its result.
 
-    `name` is the name of the archive member, empty for a file that is not an archive. UIDs and
+    `name` is the archive member, or the file in a folder; it is empty for other files. `file` is
+    the path of a file in a folder, as the system knows it, which may not be printable. UIDs and
     `size`, in bytes, describe the dataset. They are empty and 0 if it could not be read. `crc32`
     is the checksum of all its bytes, None if unknown. `position` is the number of bytes of the file
     that were read up to the end of the image. `has_patient_id` is false if the dataset was read and
@@ -199,6 +213,7 @@ class ImageRecord:
     crc32: int | None = None
     position: int = 0
     has_patient_id: bool = True
+    file: str = ""
 
     @property
     def sent_size(self) -> int:
@@ -220,18 +235,25 @@ class Remark:
     """Remark on a file, or on a number of its images.
 
     The last reason decides code and advice. A conversion may precede it. `member` is the name of
-    the first image in its archive, empty without an archive.
+    the first image in its archive or folder, empty for other files. A remark on a file has `unseen`
+    images, which count as not sent because the file was not read to its end.
     """
 
     reasons: tuple[Reason, ...]
     images: int
     failure: bool
     member: str = ""
+    unseen: int = 0
 
     @property
     def text(self) -> str:
         """The texts of the reasons."""
         return "; ".join(reason.text for reason in self.reasons)
+
+    @property
+    def count(self) -> int:
+        """Number of images, seen or not."""
+        return self.images + self.unseen
 
     @property
     def kind(self) -> Kind:
@@ -244,9 +266,9 @@ class FileReport:
     """Result of a Flywheel file, a row of the report.
 
     `images` is the number of its images. Some were `already_stored` on the server, and others were
-    `sent`. `planned` is the number that a dry run would send, None in a real run. `verified` is
-    the number of verified images, None without verification. `skipped` lists the numbers of files
-    in it that are not images, by kind.
+    `sent`. `duplicates` are copies of images of this run. `planned` is the number that a dry run
+    would send, None in a real run. `verified` is the number of verified images, None without
+    verification. `skipped` lists the numbers of files in it that are not images, by kind.
     """
 
     entry: FileEntry
@@ -257,11 +279,12 @@ class FileReport:
     planned: int | None = None
     verified: int | None = None
     skipped: tuple[tuple[Skipped, int], ...] = ()
+    duplicates: int = 0
 
     @property
     def stored(self) -> int:
         """Number of images on the server after the run."""
-        return self.sent + self.already_stored
+        return self.sent + self.already_stored + self.duplicates
 
     @property
     def good(self) -> int:

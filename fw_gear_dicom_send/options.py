@@ -5,26 +5,29 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from .option_types import (
+from .option_types import Group, Place, option, options_of
+from .option_values import (
+    AE,
+    AE_OR_NONE,
     BOOLEAN,
     FILE,
     FLYWHEEL_TAG,
     HOST,
+    LO,
     MAX_PORT,
+    NUMBER_OR_AUTO,
     PRIVATE_GROUP,
     RATE,
-    Group,
-    OptionType,
-    Place,
+    TIMETABLE,
+    TLS_PROFILE,
+    Auto,
+    ConversionMode,
+    OnConflict,
     choice,
-    option,
-    options_of,
-    plain,
     seconds,
     several,
     whole,
 )
-from .option_values import Auto, ConversionMode, OnConflict
 
 MAX_ASSOCIATIONS = 16
 
@@ -39,17 +42,15 @@ _reports = partial(option, Group.REPORTS, BOOLEAN)
 _NOT_COMMAND = Place.GEAR | Place.BATCH
 _flywheel_files = partial(option, Group.FILES, where=_NOT_COMMAND)
 _downloading = partial(option, Group.SENDING, where=_NOT_COMMAND)
-_AE_OR_NONE = plain(16, "AE", may_be_empty=True)
-_LO = plain(64, "TEXT")
 _PATTERNS = "Separate patterns with commas. Case is ignored."
 _VALUES = "Separate values with commas. Empty: all files."
-_TLS_PROFILES = (
-    "BCP 195",
-    "BCP 195 RFC 8996, 9325",
-    "Modified BCP 195 RFC 8996, 9325",
-    "Non-downgrading BCP 195",
-    "Extended BCP 195",
-)
+
+
+def _choosing(level: str, tag: str, example: str) -> Any:
+    """Return the option of the command that selects images by study or series."""
+    text = f"Select only images of this {level}: its UID, or a pattern for its description ({tag})"
+    kind = several(1000, level.upper())
+    return _files(kind, "", f"{text}, such as '{example}'. {_PATTERNS}", where=Place.COMMAND)
 
 
 def _tls_file(text: str, ending: str = "") -> Any:
@@ -70,16 +71,6 @@ def _further(what: str) -> Any:
     )
 
 
-_NUMBERS = {str(value): value for value in (Auto.AUTO, *range(1, 101))}
-_NUMBER_OR_AUTO = OptionType(
-    "auto, or a whole number from 1 to 100",
-    lambda given: str(given) in _NUMBERS,
-    lambda given: _NUMBERS[str(given)],
-    {"type": "string"},
-    metavar="N",
-)
-
-
 @dataclass(frozen=True, kw_only=True)
 class Options:
     """Values of the options. Each field is a row of the table, in the order of the manifest."""
@@ -92,16 +83,16 @@ class Options:
     )
     port: int = _server(whole(1, MAX_PORT), 104, "Port of the DICOM server.")
     called_ae: str = _server(
-        _AE_OR_NONE,
+        AE_OR_NONE,
         "",
         "AE title of the DICOM server, 1 to 16 characters. Required for C-STORE.",
         short="-aec",
     )
     calling_ae: str = _server(
-        plain(16, "AE"),
+        AE,
         "flywheel",
         "AE title of the sender, 1 to 16 characters. The server may need to know it.",
-        brief="AE title of this computer (default: DICOM_SEND)",
+        brief="Own AE title (default: DICOM_SEND)",
         command_default="DICOM_SEND",
         short="-aet",
     )
@@ -119,8 +110,8 @@ class Options:
         "0x0021",
         "Group of the private element that marks a dataset as sent: an odd hexadecimal number.",
     )
-    identifier: str = _element(_LO, "Flywheel", "Private creator of the element (1-64 characters).")
-    tag_value: str = _element(_LO, "DICOM send", "Value of the private element (1-64 characters).")
+    identifier: str = _element(LO, "Flywheel", "Private creator of the element (1-64 characters).")
+    tag_value: str = _element(LO, "DICOM send", "Value of the private element (1-64 characters).")
     file_types: str = _flywheel_files(
         choice(("dicom", "dicom and archive")),
         "dicom",
@@ -133,7 +124,7 @@ class Options:
         "",
         "Send only files whose names match one of these patterns, such as '*.dcm.zip, t1*.zip'. "
         f"{_PATTERNS} Empty: all files.",
-        command="In folders, send only files whose names match one of these patterns, such as "
+        command="In folders, select only files whose names match one of these patterns, such as "
         f"'*.dcm'. {_PATTERNS}",
         brief="Send only files with matching names: '*.dcm'",
     )
@@ -144,9 +135,15 @@ class Options:
         command=f"In folders, skip files whose names match one of these patterns. {_PATTERNS}",
         brief="Skip files with matching names",
     )
-    modality: tuple[str, ...] = _flywheel_files(
-        several(200, "MODALITY"), "", f"Send only files of this modality, such as MR. {_VALUES}"
+    modality: tuple[str, ...] = _files(
+        several(200, "MODALITY"),
+        "",
+        f"Send only files of this modality, such as MR. {_VALUES}",
+        command=f"Select only images of this modality (0008,0060), such as MR. {_VALUES}",
+        brief="Send only images of a modality: MR,CT",
     )
+    study: tuple[str, ...] = _choosing("study", "0008,1030", "brain*")
+    series: tuple[str, ...] = _choosing("series", "0008,103E", "*t1*")
     file_tags: tuple[str, ...] = _flywheel_files(
         several(1000, "TAG"), "", f"Send only files with one of these Flywheel tags. {_VALUES}"
     )
@@ -163,10 +160,13 @@ class Options:
         "the original. never: such images fail. uncompressed: send all images uncompressed. "
         "lossless: compress images without loss (JPEG-LS or JPEG 2000), for slow links.",
     )
-    bandwidth_limit: float = _sending(
+    bandwidth_limit: float | str = _sending(
         RATE,
         0,
         "Maximum rate of all associations together, in MB/s (0.1 or more). 0: no limit.",
+        command="Maximum rate of all associations together, in MB/s (0.1 or more), or a timetable "
+        "in local time: '08:00 2, 18:00 off', 'Mon-07:00 2, Fri-19:00 off'. 0: no limit.",
+        command_type=TIMETABLE,
     )
     on_conflict: OnConflict = _sending(
         choice(OnConflict),
@@ -206,7 +206,7 @@ class Options:
         short="-j",
     )
     images_per_request: int | Auto = _sending(
-        _NUMBER_OR_AUTO,
+        NUMBER_OR_AUTO,
         "auto",
         "Maximum number of images of a study in a request to a DICOMweb server: auto, or 1 to 100. "
         "auto: 1, or 20 if the server takes long to answer. Images over 1 MiB are sent alone. With "
@@ -236,7 +236,7 @@ class Options:
     )
     tls_security_profile: str = option(
         Group.TLS,
-        choice(_TLS_PROFILES, "PROFILE"),
+        TLS_PROFILE,
         "BCP 195",
         "Profile of DICOM PS3.15 that selects the cipher suites. All need TLS 1.2 or later.",
         needs="tls_enabled",
@@ -286,8 +286,8 @@ class Options:
     summary_report: bool = _further("a summary of the run for programs (JSON)")
     show_member_names: bool = _reports(
         False,
-        "Show the names of files in archives and folders in the log and the per-image report. "
-        "These names may identify patients. If false, files appear by number.",
+        "Show the names of archive members in the log and the per-image report. These names may "
+        "identify patients. If false, members appear by number.",
     )
     verify: str = _proof(
         choice(("none", "find", "commit", "content")),
@@ -306,7 +306,7 @@ class Options:
         brief="Send only missing images",
     )
     query_ae: str = _proof(
-        _AE_OR_NONE,
+        AE_OR_NONE,
         "",
         "AE title of the server for C-FIND and storage commitment. Empty: same as called_ae.",
     )

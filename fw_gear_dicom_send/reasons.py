@@ -9,16 +9,23 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
+from .documentation import documentation
+
 OUT_OF_MEMORY = "the machine does not have enough memory"
 _TEXTS = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
 """Text and advice of each code."""
 
 
 class _Words(dict[str, str]):
-    """The terms of a program. Any other key is an option, which the command writes with dashes."""
+    """The terms of a program. Any other key is an option, which the command writes with dashes.
+
+    The key `docs` is the address of the documentation.
+    """
 
     def __missing__(self, option: str) -> str:
         """Return an option as users of the program write it."""
+        if option == "docs":
+            return documentation()
         return option if self["program"] == "the gear" else f"--{option.replace('_', '-')}"
 
 
@@ -53,13 +60,14 @@ class Program(Enum):
 
 
 class Skipped(Enum):
-    """Kind of a file that contains no image. Such files are skipped and counted."""
+    """Kind of a file without an image to send. Such files are skipped and counted."""
 
     NOT_DICOM = "not DICOM"
     DICOMDIR = "DICOMDIR"
     EMPTY = "empty"
     SPECIAL = "FIFO, socket or device"
     NESTED = "archive in a nested archive"
+    NOT_SELECTED = "not selected"
 
 
 class Kind(Enum):
@@ -83,6 +91,7 @@ class Kind(Enum):
     # Archives and folders
     CORRUPT_ARCHIVE = "archive-corrupt"
     UNKNOWN_TYPE = "unknown-file-type"
+    EMPTY_FILE = "file-empty"
     UNSUPPORTED_FORMAT = "format-unsupported"
     UNSUPPORTED_METHOD = "method-unsupported"
     ARCHIVE_TOO_LARGE = "archive-too-large"
@@ -138,11 +147,13 @@ class Kind(Enum):
     NOT_ACCEPTED = "not-accepted"
     OUT_OF_RESOURCES = "out-of-resources"
     REFUSED_ALONE = "refused-alone"
+    LOST_ALONE = "lost-alone"
     REFUSED = "refused"
     TOO_LARGE_FOR_SERVER = "too-large-for-server"
     NOT_NAMED = "not-named"
     WARNING = "stored-with-warning"
     ALREADY_STORED = "already-stored"
+    DUPLICATE = "duplicate"
     ANSWER_LOST = "answer-lost"
     SENT_EARLIER = "sent-earlier"
     OVERWRITTEN = "overwritten"
@@ -180,7 +191,7 @@ class Kind(Enum):
     OTHER = "other"
 
 
-NOT_SENT_AGAIN = (Kind.ALREADY_STORED, Kind.SENT_EARLIER)
+NOT_SENT_AGAIN = (Kind.ALREADY_STORED, Kind.SENT_EARLIER, Kind.DUPLICATE)
 """Kinds of images that the server already has. They are counted separately, without advice."""
 
 

@@ -5,8 +5,10 @@ from enum import Enum
 
 MAX_NAME = 255
 """Maximum length of a file name in bytes."""
+TIME_FORMAT = "%Y-%m-%d_%H-%M-%S"
+"""Format without colons, which Windows does not allow in file names."""
 _TIME = r"\d{4}-\d\d-\d\d_\d\d.\d\d.\d\d"
-"""The gear writes colons, the command dashes, as Windows does not allow colons."""
+"""Earlier versions of the gear wrote colons."""
 _TIME_AT_END = re.compile(rf"_({_TIME})[^\d]*")
 _PER_IMAGE = re.compile(r"dicom-send_report-.*_instances\.csv", re.DOTALL)
 
@@ -43,7 +45,7 @@ def report_of(name: str) -> Report:
 
 def files_pattern(label: str, *, is_dry: bool) -> re.Pattern[str]:
     """Return a pattern for the names of a label's reports on files with any time."""
-    any_time = "2000-01-01_00:00:00"
+    any_time = "2000-01-01_00-00-00"
     name = report_name(Report.FILES, label, any_time, is_dry=is_dry)
     start = name.removesuffix(f"{any_time}{Report.FILES.suffix}")
     return re.compile(rf"{re.escape(start)}{_TIME}\.csv")
@@ -60,9 +62,9 @@ def summary_beside(files_name: str) -> str:
 
 
 def time_in(name: str) -> str:
-    """Return the time in the name of a report, empty if it has none."""
+    """Return the time in the name of a report, which can be compared; empty if it has none."""
     found = _TIME_AT_END.search(name)
-    return found[1] if found else ""
+    return found[1].replace(":", "-") if found else ""
 
 
 def batch_name(batch_id: str, report: Report) -> str:

@@ -1,11 +1,13 @@
 """Senders: chooses the sender for the server of a configuration, and owns its resources."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .bandwidth import Timetable
 from .config import SendConfig
 from .delivery.sender import Sender
 from .dicom.conversion import Conversion
@@ -13,8 +15,7 @@ from .network import identity, tls
 from .network.store import RESEND_POLICY, StorageSCU
 from .network.throttle import Throttle
 from .network.timeouts import DEFAULT_TIMEOUTS, Timeouts
-from .network.transport import Transport, resolve
-from .network.types import PeerAE
+from .network.transport import Transport
 from .retry import RetryPolicy
 from .server_url import ServerURL
 from .text import MEGABYTE
@@ -27,10 +28,8 @@ if TYPE_CHECKING:
 def connected(config: SendConfig) -> tuple[SendConfig, tls.TLSContext | None]:
     """Return the configuration with its user identity, and the TLS context.
 
-    Raises ConfigError if the host is unknown, or if a certificate or the user identity is invalid.
+    Raises ConfigError if a certificate or the user identity is invalid.
     """
-    if isinstance(config.address, PeerAE):
-        resolve(config.address)
     if config.identity:
         config = replace(config, user_identity=identity.read(config.identity))
     return config, tls.make_context(config.tls) if config.tls else None
@@ -91,11 +90,10 @@ def web_sender(
 ) -> "WebSender":
     """Return the sender for a DICOMweb server.
 
-    Raises ConfigError if the host is unknown, or if the credentials or a proxy are invalid.
+    Raises ConfigError if the credentials or a proxy are invalid.
     """
     # Most runs send by C-STORE.
     from .dicomweb import credentials
-    from .dicomweb.route import Route
     from .dicomweb.stow import WebSender
 
     known: credentials.Credentials = credentials.NO_CREDENTIALS
@@ -105,8 +103,6 @@ def web_sender(
         secured = replace(config, tls_enabled=True).tls
         context = tls.make_context(secured) if secured else None
     transport = _transport(config, context, timeouts)
-    if not Route.to(url, transport).proxy:
-        resolve(url, timeouts)
     return WebSender(
         url,
         conversion,
@@ -124,9 +120,19 @@ def web_sender(
 
 
 def _transport(config: SendConfig, context: tls.TLSContext | None, timeouts: Timeouts) -> Transport:
-    limit = config.bandwidth_limit
+    throttle = None
+    if config.bandwidth_limit:
+        throttle = Throttle(_rate(config.bandwidth_limit))
     return Transport(
         context,
         replace(timeouts, response=config.response_timeout),
-        Throttle(limit * MEGABYTE) if limit else None,
+        throttle,
     )
+
+
+def _rate(limit: float | str) -> float | Callable[[], float]:
+    """Return a rate in bytes per second, or a function that returns it by a timetable."""
+    if not isinstance(limit, str):
+        return limit * MEGABYTE
+    timetable = Timetable(limit)
+    return lambda: timetable.limit(datetime.now()) * MEGABYTE

@@ -35,6 +35,11 @@ def sort_key(name: str) -> tuple[tuple[tuple[str, int, str], ...], str]:
     return natural_key(name), name
 
 
+def sentence(text: str) -> str:
+    """Return a text with a capital first letter and a full stop; an empty text stays empty."""
+    return f"{text[:1].upper()}{text[1:].removesuffix('.')}." if text else ""
+
+
 def quantity(number: int, noun: str) -> str:
     """Return a number with its noun: 1 image, 2,000 images."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"

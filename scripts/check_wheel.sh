@@ -1,5 +1,6 @@
 #!/bin/sh
-# Build the wheel from the sdist, install it in an empty environment, and send an image with it.
+# Build the wheel from the sdist. Install it in an empty environment, with the locked packages of the
+# gear and then without extras, and send an image with it.
 # usage: check_wheel.sh PYTHON   (one with the packages of requirements-dev.txt)
 set -eu
 cd "$(dirname "$0")/.."
@@ -20,3 +21,9 @@ sh scripts/install.sh "$work/venv" requirements.txt
 "$python" -m pip install -qq --no-deps --no-index "$work"/*.whl
 "$python" -m pip check
 "$1" -m tests.wheel "$work/venv"
+
+sed -n 's/ *\\$//; /^[a-z].*==/p' requirements.txt >"$work/versions"
+sh scripts/venv.sh "$1" "$work/bare"
+"$work/bare/bin/python" -m pip install -qq --only-binary :all: -c "$work/versions" "$work"/*.whl
+"$work/bare/bin/python" -m pip check
+"$1" -m tests.wheel "$work/bare" --without-extras

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from fw_gear_dicom_send import __version__
 from fw_gear_dicom_send.batch import command_line as batch
-from fw_gear_dicom_send.cli import command_line, echo, servers
+from fw_gear_dicom_send.cli import check, command_line, echo, server_changes, servers
 from fw_gear_dicom_send.cli.parser import Parser
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -58,7 +58,8 @@ def _send() -> Iterator[str]:
     yield ".SH DESCRIPTION"
     yield from _paragraphs(command_line.DESCRIPTION)
     yield from _options(command_line.parser(), ".SH")
-    for parser in (echo.parser(), servers.parser()):
+    subcommands = (check, echo, servers)
+    for parser in (*(one.parser() for one in subcommands), server_changes.add_parser()):
         yield f".SH {_text(parser.prog.upper())}"
         yield from _paragraphs(str(parser.description))
         yield from _options(parser, ".SS")

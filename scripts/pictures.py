@@ -209,8 +209,8 @@ def report_page(folder: Path) -> Path:
         ArchiveMember(path.name, path.read_bytes()) for path in sorted(ct.folder.rglob("*.dcm"))
     ]
     files = (
-        ("T1w", folder / "mr" / "mr.zip"),
-        ("CT chest", zip_of(folder / "chest.zip", members)),
+        ("T1w", (folder / "mr" / "mr.zip").rename(folder / "t1.dicom.zip")),
+        ("CT chest", zip_of(folder / "chest.dicom.zip", members)),
         ("Captures", shipped("SC_rgb_jpeg_gdcm.dcm")),
         ("Plan", shipped("rtdose.dcm")),
         ("Reading", shipped("test-SR.dcm")),
@@ -220,7 +220,7 @@ def report_page(folder: Path) -> Path:
         session = site.add_session(site.add_subject(project, "sub-01"), "Visit 1")
         for label, path in files:
             acquisition = site.add_acquisition(session, label)
-            site.add_file(acquisition, path.name, path, file_type="dicom")
+            site.add_file(acquisition, path.name, path)
         config = {
             "destination": "localhost",
             "port": server.port,

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from fw_gear_dicom_send.config import parse
+from fw_gear_dicom_send.config import SendConfig, parse
 from fw_gear_dicom_send.dicom.types import PrivateTag
 from fw_gear_dicom_send.errors import ConfigError
 from fw_gear_dicom_send.models import Container
@@ -121,6 +121,13 @@ def test_a_destination_container_is_required(given: object) -> None:
     without["destination"] = given
     with pytest.raises(ConfigError, match=r"^destination container: "):
         parse(without)
+
+
+def test_the_gear_selects_files_only() -> None:
+    """Its option modality is that of Flywheel's files; the command's is that of the images."""
+    assert not parse(config_json(modality="MR")).images
+    command = SendConfig(destination="h", called_ae="A", modality=("MR",))
+    assert command.images.modality.match("mr")
 
 
 def test_each_kind_of_server_has_its_services() -> None:

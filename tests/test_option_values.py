@@ -237,7 +237,7 @@ def test_a_rate_is_a_number(rate: float) -> None:
     assert parse(config_json(bandwidth_limit=rate)).bandwidth_limit == rate
 
 
-@pytest.mark.parametrize("rate", [-1, 0.05, 10_001, True, "2", None, float("nan")])
+@pytest.mark.parametrize("rate", [-1, 0.05, 10_001, True, "2", "08:00 2", None, float("nan")])
 def test_an_invalid_rate_is_rejected(rate: object) -> None:
     """The error has the valid range."""
     expected = "0 for no limit, or 0.1 to 10000 MB/s"

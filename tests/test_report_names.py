@@ -13,7 +13,7 @@ from fw_gear_dicom_send.report_names import (
     time_in,
 )
 
-TIME = "2024-03-05_07:08:09"
+TIME = "2024-03-05_07-08-09"
 
 
 def test_name_has_label_and_time() -> None:
@@ -53,7 +53,7 @@ def test_reports_of_a_label_are_found_again() -> None:
     """Per-file reports of any time are found, but none of another label or kind."""
     pattern = files_pattern("a.b", is_dry=False)
     assert pattern.fullmatch(report_name(Report.FILES, "a.b", TIME))
-    assert pattern.fullmatch("dicom-send_report-a.b_1999-12-31_23-59-59.csv")
+    assert pattern.fullmatch("dicom-send_report-a.b_1999-12-31_23:59:59.csv")
     for label, report in (
         ("a.b", Report.IMAGES),
         ("aXb", Report.FILES),
@@ -75,4 +75,4 @@ def test_reports_of_one_run_are_found_by_their_names() -> None:
 def test_the_time_in_the_name_of_a_report() -> None:
     """The newest report decides about an image, in whatever order the reports are given."""
     names = ["b_2026-01-02_10-00-00_instances.csv", "a_2026-01-02_11:00:00.csv", "other.csv"]
-    assert [time_in(name) for name in names] == ["2026-01-02_10-00-00", "2026-01-02_11:00:00", ""]
+    assert [time_in(name) for name in names] == ["2026-01-02_10-00-00", "2026-01-02_11-00-00", ""]

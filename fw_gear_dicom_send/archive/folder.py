@@ -13,7 +13,7 @@ from typing import BinaryIO
 from ..dicom.temporary_files import MAX_IN_MEMORY
 from ..dicom.types import Unreadable
 from ..reasons import Kind, Reason, Skipped
-from ..text import printable, sort_key
+from ..text import sort_key
 from .formats import is_archive_name
 from .limits import HEAD_SIZE, read_fully
 from .types import BrokenArchive, FileItem, Member, RawTask
@@ -117,7 +117,7 @@ def _folder_item(
     position: _Position,
 ) -> FileItem | None:
     """Open a file of a folder; close it if there is nothing to send."""
-    name = printable(entry.name)
+    name = entry.name
     try:
         file = open_regular(entry.path, was_regular=_is(entry.is_file))
     except OSError as exc:

@@ -99,6 +99,9 @@ class Archive:
         with reading():
             head = read_fully(file, HEAD_SIZE)
             file.seek(0)
+        if not head:
+            yield BrokenArchive(Reason(Kind.EMPTY_FILE))
+            return
         # The preamble of a DICOM file may be anything, even the start of a zip (PS3.10 7.1).
         is_marked = head[128:132] == b"DICM"
         form = None if is_marked else format_of(head)

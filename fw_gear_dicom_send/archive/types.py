@@ -13,9 +13,10 @@ class Member:
     """A DICOM file from an archive, or a single DICOM file.
 
     `number` counts the members of the archive from 1; `3.12` is member 12 of the archive in
-    member 3. Messages use the number, as `name` may be a patient's name. The name is printable,
-    is not a path on disk, and is empty for a single file. `content` is seekable, and the receiver
-    must close it. `position` is the number of bytes read from the archive so far.
+    member 3. Messages use the number, as `name` may be a patient's name. The name is not a path on
+    disk, and is empty for a single file. It is printable, except the name of a file in a folder.
+    `content` is seekable, and the receiver must close it. `position` is the number of
+    bytes read from the archive so far.
     """
 
     number: MemberNumber

@@ -45,6 +45,7 @@ class BatchAPI:
         self._reader = API(client, policy)
         self._writer = API(client)
         self._descriptions: dict[str, str] = {}
+        self._projects: dict[str, Project] = {}
         self._retries: set[str] = set()
 
     def gear(self, version: str | None = None) -> Gear:
@@ -67,8 +68,11 @@ class BatchAPI:
         return container_id
 
     def project(self, project_id: str) -> Project:
-        """Return a project with its files."""
-        return self._get(records.project, "/api/projects", project_id)
+        """Return a project with its files; it is requested once."""
+        if project_id not in self._projects:
+            found = self._get(records.project, "/api/projects", project_id)
+            self._projects[project_id] = found
+        return self._projects[project_id]
 
     def session(self, session_id: str, option: str = "") -> Session:
         """Return a session with its files; raise UsageError if that of an `option` is missing."""

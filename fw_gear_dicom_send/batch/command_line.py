@@ -10,7 +10,8 @@ from pathlib import Path
 from ..cli.completion import COMPLETE_FILE, COMPLETE_FOLDER
 from ..cli.help import add_completion, add_version
 from ..cli.parser import Parser
-from ..option_types import FILE, Group, Place
+from ..option_types import Group, Place
+from ..option_values import FILE
 from ..options import OPTIONS
 
 DESCRIPTION = """\

@@ -5,6 +5,7 @@ import json
 import logging
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import TextIO
@@ -15,7 +16,7 @@ from ..report.csv_rows import Row, read_table, write_row
 from ..report.output import remove
 from ..report.schemas import FILES, JOB, names, needed
 from ..report_names import files_pattern, summary_beside
-from ..text import quantity
+from ..text import printable, quantity
 from .api import BatchAPI
 from .models import Batch, Job, JobResult, Place, StoredFile
 
@@ -23,6 +24,8 @@ log = logging.getLogger(__name__)
 
 MAX_CODES = 100
 """Maximum number of codes that are read from a summary."""
+MAX_TEXT = 500
+"""Maximum number of characters of its cause and its advice."""
 
 _COUNTS = ("Images in Series", "Images Sent")
 _COUNT = re.compile(r"[0-9]{1,9}")
@@ -66,7 +69,8 @@ def gather(api: BatchAPI, batch: Batch, path: Path) -> list[JobResult]:
 def _gather_one(api: BatchAPI, batch: Batch, job: Job, file: TextIO) -> JobResult:
     session_id, label, subject, url = job.container.id, "", "", ""
     rows: Sequence[Row] = ()
-    codes: Mapping[str, int] = {}
+    summary = _NO_SUMMARY
+    project = ""
     problem = "no report"
     try:
         place = api.place_of(job.container)
@@ -75,7 +79,8 @@ def _gather_one(api: BatchAPI, batch: Batch, job: Job, file: TextIO) -> JobResul
         if report := _newest_report(api, batch, job, place):
             rows, problem = _rows(report.name, api.read(report))
             if rows and job.state == "failed":
-                codes = _failed_codes(api, place, report)
+                summary = _summary(api, place, report)
+        project = api.project(session.project_id).path
     except SiteError as exc:
         if not exc.is_final:
             raise
@@ -85,7 +90,9 @@ def _gather_one(api: BatchAPI, batch: Batch, job: Job, file: TextIO) -> JobResul
     is_good_dry_run = job.is_dry_run and job.state == "complete"
     good = FileStatus.DRY_RUN if is_good_dry_run else FileStatus.COMPLETE
     complete = sum(row["Status"] == good for row in rows)
-    reason, advice = _reason(job, problem, len(rows), complete)
+    reason, advice = summary.cause, summary.advice
+    if not reason:
+        reason, advice = _reason(job, problem, len(rows), complete)
     own = (session_id, label, job.id, job.state)
     last = {"Status": problem if rows else reason}
     for row in (*rows, last) if problem or not rows else rows:
@@ -102,7 +109,10 @@ def _gather_one(api: BatchAPI, batch: Batch, job: Job, file: TextIO) -> JobResul
         complete_files=complete,
         reason=reason,
         advice=advice,
-        codes=codes,
+        codes={} if summary.cause else summary.codes,
+        texts=summary.texts,
+        is_explained=bool(summary.codes),
+        project=project,
     )
 
 
@@ -141,22 +151,48 @@ def _others(api: BatchAPI, batch: Batch, job: Job, session_id: str) -> Iterator[
             yield other
 
 
-def _failed_codes(api: BatchAPI, place: Place, report: StoredFile) -> Mapping[str, int]:
-    """Return the codes in the summary of a report, each with its number of images."""
+@dataclass(frozen=True)
+class _Summary:
+    """Parts of a run's summary: the codes with their images and texts, and its early end."""
+
+    codes: Mapping[str, int] = field(default_factory=dict)
+    texts: Mapping[str, str] = field(default_factory=dict)
+    cause: str = ""
+    advice: str = ""
+
+
+_NO_SUMMARY = _Summary()
+
+
+def _summary(api: BatchAPI, place: Place, report: StoredFile) -> _Summary:
+    """Return the summary beside a report, without what is not valid."""
     name = summary_beside(report.name)
     for file in place.files:
         if file.name == name and file.parent == report.parent:
             try:
-                failed = json.loads(api.read(file))["failed"]
+                summary = json.loads(api.read(file))
                 found = [
                     (code, int(images))
-                    for code, images in failed.items()
+                    for code, images in summary["failed"].items()
                     if _CODE.fullmatch(code) and _COUNT.fullmatch(str(images))
                 ]
+                remarks = [
+                    (str(remark["code"]), _text(remark["text"]))
+                    for row in reversed(summary.get("files", ()))
+                    for remark in reversed(row["remarks"])
+                ]
+                cause, advice = (_text(summary.get(part)) for part in ("cause", "advice"))
             except (AttributeError, KeyError, TypeError, ValueError, RecursionError):
                 break
-            return dict(found[:MAX_CODES])
-    return {}
+            codes = dict(found[:MAX_CODES])
+            texts = {code: text for code, text in remarks if code in codes}
+            return _Summary(codes, texts, cause, advice)
+    return _NO_SUMMARY
+
+
+def _text(value: object) -> str:
+    """Return a text of a summary in printable form, truncated if it is long."""
+    return printable(value[:MAX_TEXT]) if isinstance(value, str) else ""
 
 
 def _rows(name: str, content: bytes) -> tuple[Sequence[Row], str]:

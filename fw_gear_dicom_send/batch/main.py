@@ -24,7 +24,7 @@ from .api import BatchAPI
 from .command_line import files, parser
 from .follow import counts, follow
 from .gather import gather
-from .models import GEARS, Batch, Job, Plan, Session
+from .models import GEARS, Batch, Job, JobResult, Plan, Session
 from .prompts import confirmed, read_key
 
 
@@ -243,19 +243,28 @@ def _gather(api: BatchAPI, batch: Batch, arguments: Namespace) -> bool:
     html_path = folder / batch_name(batch.id, Report.PAGE)
     log.info("Merging the reports of %s", quantity(len(batch.newest), "job"))
     results = gather(api, batch, csv_path)
-    is_dry = any(job.is_dry_run for job in batch.newest)
     try:
-        write_whole(
-            html_path, page.render(batch.id, results, datetime.now().astimezone(), is_dry=is_dry)
-        )
+        write_whole(html_path, page.render(batch, results, datetime.now().astimezone()))
     except OSError as exc:
         raise UsageError(f"--report-folder: cannot write {html_path}: {exc.strerror}") from exc
     log.info("%s", counts(batch.newest))
-    _log_failed(api, [job for job in batch.newest if job.state == "failed"])
+    failed = [
+        (job, result)
+        for job, result in zip(batch.newest, results, strict=True)
+        if job.state == "failed"
+    ]
+    for line in plan.first(failed, partial(_failure, api)):
+        log.info("%s", line)
     for reason, sessions in page.reasons(results):
         log.warning("%s: %s", quantity(sessions, "session"), reason)
     log.info("Reports: %s and %s", csv_path, html_path.name)
     return bool(results) and not any(result.reason for result in results)
+
+
+def _failure(api: BatchAPI, failed: tuple[Job, JobResult]) -> str:
+    """Return why a job failed: by the summary of its run or, without one, by its log."""
+    job, result = failed
+    return f"{result.path}: {page.causes(result)}" if result.is_explained else api.describe(job)
 
 
 def _log_failed(api: BatchAPI, failed: Sequence[Job]) -> None:

@@ -184,11 +184,12 @@ class Plan:
 
 @dataclass(frozen=True)
 class JobResult:
-    """Result of a session's newest job, from the job and its report.
+    """Result of a session's newest job, from the job and its reports.
 
-    `url` is the session's page on the site. `reason` is empty if all images were sent. `codes`
-    are codes of reasons with their numbers of images, also of other versions of the gear.
-    `seconds` is the duration of the job, or None while it is active.
+    `project` is the path of the project. `is_explained` means that a summary of the run was found.
+    `url` is the session's page on the site. `reason` is empty if all images were sent. `codes` are
+    codes of reasons with their numbers of images, also of other versions of the gear, and `texts`
+    the first text of each. `seconds` is the duration of the job, or None while it is active.
     """
 
     label: str
@@ -203,3 +204,11 @@ class JobResult:
     seconds: float | None = None
     advice: str = ""
     codes: Mapping[str, int] = field(default_factory=dict)
+    texts: Mapping[str, str] = field(default_factory=dict)
+    project: str = ""
+    is_explained: bool = False
+
+    @property
+    def path(self) -> str:
+        """Labels of subject and session."""
+        return "/".join(filter(None, (self.subject, self.label)))

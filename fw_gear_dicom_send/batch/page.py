@@ -2,14 +2,16 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from ..models import FileStatus
 from ..reasons import Kind
 from ..report import page
-from ..sections import Bar, Link, Part, Parts, Section, Table, folded
+from ..sections import Bar, Link, Named, Part, Parts, Section, Table, folded
 from ..text import duration, natural_key, quantity
-from .models import JobResult
+from . import plan
+from .models import Batch, JobResult
 
 MAX_SESSIONS = 20_000
 """Maximum number of listed sessions in each table."""
@@ -22,27 +24,29 @@ _COLUMNS = {
     "Images sent": "number",
     "Images found": "number",
     "Share": "minor",
-    "What to do": "long",
     "Outcome": "",
 }
 
 
-def render(
-    batch_id: str, outcomes: Sequence[JobResult], gathered: datetime, *, is_dry: bool
-) -> str:
-    """Return the page, with problems first. With `is_dry`, it says that nothing was sent."""
+def render(batch: Batch, outcomes: Sequence[JobResult], gathered: datetime) -> str:
+    """Return the page, with problems first. That of dry runs says that nothing was sent."""
+    is_dry = any(job.is_dry_run for job in batch.newest)
     verb = "would be" if is_dry else "were"
     good = sum(not outcome.reason for outcome in outcomes)
     is_good = bool(outcomes) and good == len(outcomes)
     images, sent = sum(o.images for o in outcomes), sum(o.sent for o in outcomes)
     files, complete = sum(o.files for o in outcomes), sum(o.complete_files for o in outcomes)
     completed = sum(outcome.state == "complete" for outcome in outcomes)
+    groups = _groups(outcomes)
+    outcome = f"{'All images of all sessions' if is_good else 'Not all images'} {verb} sent"
+    if len(groups) == 1 and (cause := groups[0].text) != f"{outcome[:1].lower()}{outcome[1:]}":
+        outcome = f"{outcome}: {cause}"
     dry = " (dry run: nothing was sent)" * is_dry
     return page.render(
-        f"DICOM send: batch {batch_id}{dry}",
-        f"{'All images of all sessions' if is_good else 'Not all images'} {verb} sent",
+        f"DICOM send: batch {batch.id}{dry}",
+        outcome,
         is_good=is_good,
-        facts=[("Reports merged", f"{gathered:%Y-%m-%d %H:%M:%S %z}".rstrip())],
+        facts=list(_facts(batch, outcomes, gathered)),
         tiles=(
             ("Sessions complete", f"{good:,} of {len(outcomes):,}"),
             ("Jobs complete", f"{completed:,} of {len(outcomes):,}"),
@@ -50,7 +54,7 @@ def render(
             ("Files complete", f"{complete:,} of {files:,}"),
         ),
         sections=(
-            Section("What went wrong", (_failures(outcomes),)),
+            Section("What went wrong", (_failures(groups),)),
             Section("Sessions", _sessions(outcomes, is_dry=is_dry)),
         ),
     )
@@ -61,33 +65,72 @@ def reasons(outcomes: Iterable[JobResult]) -> list[tuple[str, int]]:
     return Counter(outcome.reason for outcome in outcomes if outcome.reason).most_common()
 
 
-def _failures(outcomes: Sequence[JobResult]) -> Part:
-    found: dict[tuple[str, str], tuple[int, int]] = {}
+def causes(outcome: JobResult) -> str:
+    """Return the problems of a session; empty if there is none."""
+    return "; ".join(cause.text for cause in _causes(outcome))
+
+
+def _facts(batch: Batch, outcomes: Sequence[JobResult], gathered: datetime) -> Iterator[Named]:
+    """Yield the server, the project, the selection and the user of a batch."""
+    servers = dict.fromkeys(plan.server(job.config) for job in batch.jobs)
+    if servers:
+        yield "Server", ", ".join(servers)
+    projects = dict.fromkeys(outcome.project for outcome in outcomes if outcome.project)
+    if projects:
+        yield "Project", ", ".join(projects)
+    selected = quantity(len(outcomes), "session")
+    choices = dict.fromkeys(plan.file_choice(job.config) for job in batch.jobs)
+    yield "Selection", "; ".join((selected, *filter(None, choices)))
+    yield "Started", f"{batch.created:%Y-%m-%d %H:%M:%S %z} by {batch.owner}"
+    yield "Reports merged", f"{gathered:%Y-%m-%d %H:%M:%S %z}".rstrip()
+
+
+def _groups(outcomes: Iterable[JobResult]) -> list["_Cause"]:
+    """Return the problems of all sessions, the most frequent first."""
+    found: dict[str, _Cause] = {}
     for outcome in outcomes:
-        for text, advice, images in _causes(outcome):
-            sessions, others = found.get((text, advice), (0, 0))
-            found[text, advice] = sessions + 1, others + images
-    if not found:
+        for cause in _causes(outcome):
+            first = found.get(cause.key, replace(cause, sessions=0, images=0))
+            found[cause.key] = replace(
+                first, sessions=first.sessions + 1, images=first.images + cause.images
+            )
+    return sorted(found.values(), key=lambda cause: (-cause.sessions, -cause.images))
+
+
+def _failures(groups: Sequence["_Cause"]) -> Part:
+    if not groups:
         return "Nothing went wrong."
-    groups = sorted(found.items(), key=lambda group: group[1], reverse=True)
     return Table(
         {"Reason": "", "Sessions": "number", "Images": "number", "What to do": ""},
-        [(text, *counts, advice) for (text, advice), counts in groups],
+        [(cause.text, cause.sessions, cause.images, cause.advice) for cause in groups],
         name="reasons",
     )
 
 
-def _causes(outcome: JobResult) -> Iterator[tuple[str, str, int]]:
-    """Yield each problem of a session with its advice and its number of images."""
+@dataclass(frozen=True)
+class _Cause:
+    """A problem of sessions with its advice. Causes with one key are the same problem."""
+
+    key: str
+    text: str
+    advice: str
+    images: int
+    sessions: int = 1
+
+
+def _causes(outcome: JobResult) -> Iterator[_Cause]:
+    """Yield each problem of a session."""
     for code, images in outcome.codes.items():
         if kind := _KINDS.get(code):
-            is_detail = kind.template in ("{}", "status {}")
-            text = kind.name.lower().replace("_", " ") if is_detail else kind.template
-            yield text.replace("{}", "…"), kind.advice, images
+            text = kind.template.replace("{}", "…")
+            if kind.template in ("{}", "status {}"):
+                text = outcome.texts.get(code) or kind.name.lower().replace("_", " ")
+            yield _Cause(code, text, kind.advice, images)
         else:
-            yield code.replace("-", " "), outcome.advice, images
+            yield _Cause(code, code.replace("-", " "), outcome.advice, images)
     if outcome.reason and not outcome.codes:
-        yield outcome.reason, outcome.advice, outcome.images - outcome.sent
+        missing = outcome.images - outcome.sent
+        yield _Cause(outcome.reason, outcome.reason, outcome.advice, missing)
 
 
 def _sessions(outcomes: Iterable[JobResult], *, is_dry: bool) -> Parts:
@@ -107,7 +150,6 @@ def _state(outcome: JobResult) -> str:
 
 def _row(outcome: JobResult, *, is_dry: bool) -> Parts:
     share = outcome.sent / outcome.images if outcome.images else 0
-    causes = list(_causes(outcome))
     status = FileStatus.DRY_RUN if is_dry else FileStatus.COMPLETE
     return (
         outcome.subject,
@@ -119,6 +161,5 @@ def _row(outcome: JobResult, *, is_dry: bool) -> Parts:
         Bar(
             share, _state(outcome), f"{outcome.sent:,} of {quantity(outcome.images, 'image')} sent"
         ),
-        " ".join(dict.fromkeys(advice for _, advice, _ in causes)),
-        "; ".join(text for text, _, _ in causes) or status,
+        causes(outcome) or status,
     )

@@ -11,7 +11,7 @@ from ..cli.settings import check_url
 from ..config import GearConfig, parse
 from ..errors import ConfigError, UsageError
 from ..flywheel.site import left_out_for
-from ..option_types import flag
+from ..option_types import Group, flag
 from ..options import OPTIONS
 from ..server_url import is_url
 from ..text import quantity
@@ -68,9 +68,9 @@ def check_files(files: Mapping[str, str], projects: Mapping[str, Project]) -> No
 
 def describe(plan: Plan, link: Callable[[Session], str]) -> Iterator[str]:
     """Yield lines that describe a batch; `link` returns the URL of a session."""
-    host, port, title = (plan.gear.value(name, plan.config) for name in SERVER_OPTIONS)
+    named = {name: plan.gear.value(name, plan.config) for name in SERVER_OPTIONS}
     yield f"Gear: {plan.gear.name} {plan.gear.version}"
-    yield f"Destination: {host if is_url(host) else f'{title} at {host}, port {port}'}"
+    yield f"Destination: {server(named)}"
     others = {**plan.config, **plan.files}
     shown = [_option(name, value) for name, value in others.items() if name not in SERVER_OPTIONS]
     if shown:
@@ -88,11 +88,26 @@ def describe(plan: Plan, link: Callable[[Session], str]) -> Iterator[str]:
         yield f"Skipped (no scan date): {plan.undated:,}"
 
 
+def server(config: Mapping[str, Any]) -> str:
+    """Return the server of a configuration, for people. A default port may be missing."""
+    host, port, title = (config.get(name, "") for name in SERVER_OPTIONS)
+    if is_url(str(host)):
+        return str(host)
+    return f"{title} at {host}" + (f", port {port}" if port else "")
+
+
+def file_choice(config: Mapping[str, Any]) -> str:
+    """Return the options that select files, without defaults, as on a command line."""
+    rows = (row for row in OPTIONS if row.group is Group.FILES)
+    given = {row.name: config[row.name] for row in rows if config.get(row.name) != row.default}
+    return ", ".join(_option(name, value) for name, value in given.items() if value)
+
+
 def amount(records: Iterable[Mapping[str, Any]], config: GearConfig) -> str:
     """Count the files that the gear would select, and return: 4 files, 3,002 images, 2.4 MB.
 
     `records` are those of the files on the site. For zip files, they have the number of members,
-    which are usually images. The images of other archives are unknown.
+    which are usually images. The images of other archives are unknown, and may be all.
     """
     files = images = size = 0
     at_least = ""
@@ -106,7 +121,8 @@ def amount(records: Iterable[Mapping[str, Any]], config: GearConfig) -> str:
             at_least = "at least "
         else:
             images += 1 if members is None else members
-    return f"{quantity(files, 'file')}, {at_least}{quantity(images, 'image')}, {decimal(size)}"
+    known = f"{at_least}{quantity(images, 'image')}" if images else ""
+    return ", ".join(filter(None, (quantity(files, "file"), known, decimal(size))))
 
 
 def first(items: Sequence[T], line: Callable[[T], str]) -> Iterator[str]:

@@ -10,13 +10,16 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from ..models import Container
+from ..report.schemas import FILES, names
 from ..text import printable
 from .models import Batch, Gear, Job, Project, Session, StoredFile
 
 Record = Mapping[str, Any]
 MAX_LINE = 200
-_ERROR = re.compile(r"\[\S+\s+(ERROR|CRITICAL)\s*\]\s*(?P<text>.+)")
-"""Error line in a gear's log, in the format of the gear toolkit."""
+_LINE = re.compile(r"\[\S+\s+(?P<level>[A-Z]+)\s*\]\s*(?P<text>.+)")
+"""Line in a gear's log, in the format of the gear toolkit. Rows of a table are no lines."""
+_ERRORS = ("ERROR", "CRITICAL")
+_TABLE = names(FILES)[0]
 
 
 def record_id(record: Record) -> str:
@@ -126,9 +129,15 @@ def batch_ids(listed: Sequence[Record]) -> list[str]:
 
 
 def last_line(record: Record) -> str:
-    """Return the last error in a job's log, or else its last line, or an empty string."""
+    """Return the last error in a job's log, or else its last line, or an empty string.
+
+    If the log ends with the table of a report, that is the last warning.
+    """
     texts = "".join(line["msg"] for line in record["logs"]).splitlines()
-    errors = [found["text"] for text in texts if (found := _ERROR.match(text))]
+    found = [line for line in map(_LINE.match, texts) if line]
+    errors = [line["text"] for line in found if line["level"] in _ERRORS]
+    if not errors and any(text.startswith(_TABLE) for text in texts):
+        texts = [line["text"] for line in found if line["level"] == "WARNING"]
     lines = [" ".join(text.split()) for text in errors or texts if text.strip()]
     return printable(lines[-1])[:MAX_LINE] if lines else ""
 

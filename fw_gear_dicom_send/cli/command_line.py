@@ -1,10 +1,12 @@
 """Command line of `dicom-send`."""
 
+from argparse import SUPPRESS
+
 from ..option_types import Group, Place
 from ..options import OPTIONS
-from . import echo, servers
+from . import check, echo, servers
 from .command_options import COMMAND_OPTIONS
-from .completion import COMPLETE_FIRST
+from .completion import COMPLETE_WORD
 from .help import add_completion, add_help, add_version
 from .parser import Parser
 
@@ -30,7 +32,7 @@ Test the connection first:
 exit codes (the first that applies; a signal comes first):
   0  all images were sent, and verified with --verify
   1  some images were not sent, or a report could not be written
-  2  the command line or the configuration is invalid, or selects no file
+  2  the command line or the configuration is invalid, or there is no image
   3  no association, no service for --verify or --skip-existing, or gave up
   4  all images were sent, but not all were verified
   130, 143  stopped by SIGINT, SIGTERM
@@ -65,6 +67,7 @@ def parser() -> Parser:
         add_help=False,
         usage="dicom-send PATH... AE@HOST:PORT [options]\n"
         "       dicom-send PATH... NAME [options]          NAME is in servers.toml\n"
+        "       dicom-send check PATH... AE@HOST:PORT      compares, sends nothing\n"
         "       dicom-send echo AE@HOST:PORT [options]\n"
         "       dicom-send servers [--test] [NAME...]",
     )
@@ -74,11 +77,16 @@ def parser() -> Parser:
         metavar="PATH",
         help="A file, a folder or an archive. The last argument is the server: AE@HOST:PORT, a "
         "URL, or a name in servers.toml.",
-    ).complete = COMPLETE_FIRST  # type: ignore[attr-defined]
+    ).complete = COMPLETE_WORD  # type: ignore[attr-defined]
     rows = [row for row in (*OPTIONS, *COMMAND_OPTIONS) if row.where & Place.COMMAND]
     for group in Group:
         command.add_options(group.title, [row for row in rows if row.group is group])
+    command.add_argument(
+        "--no-reports", dest="report", action="store_false", default=SUPPRESS, help=SUPPRESS
+    )
     add_help(command, _BRIEF_DESCRIPTION, _BRIEF_EPILOG)
     add_version(command)
-    add_completion(command, parser, {"echo": echo.parser, "servers": servers.parser})
+    add_completion(
+        command, parser, {"check": check.parser, "echo": echo.parser, "servers": servers.parser}
+    )
     return command

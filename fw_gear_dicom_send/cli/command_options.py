@@ -4,18 +4,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from ..option_types import (
-    FILES,
-    FOLDER,
-    LIST,
-    MAX_PORT,
-    SWITCH,
-    Group,
-    OptionType,
-    option,
-    options_of,
-    whole,
-)
+from ..option_types import Group, OptionType, option, options_of
+from ..option_values import FILE, FILES, FOLDER, LIST, MAX_PORT, SWITCH, whole
 
 _switch = partial(option, kind=SWITCH, default=False)
 _WORD = OptionType("a server", lambda given: isinstance(given, str), metavar="SERVER")
@@ -32,7 +22,6 @@ class CommandOptions:
         _WORD,
         "",
         "AE@host:port, or a name in servers.toml. Same as the last argument.",
-        brief="AE@host:port, or a name in servers.toml",
     )
     files_from: str | None = option(
         Group.FILES,
@@ -42,13 +31,21 @@ class CommandOptions:
         "folder. It can be combined with PATH.",
         brief="Read paths from a file; - is standard input",
     )
-    from0: bool = _switch(Group.FILES, text="Paths in the list end with NUL, as from find -print0.")
+    from0: bool = _switch(Group.FILES, text="Paths in lists end with NUL, as from find -print0.")
+    failed_list: Path | None = option(
+        Group.FILES,
+        replace(FILE, metavar="LIST"),
+        None,
+        "Write the paths of files that were not sent, for --files-from. With --from0, each ends "
+        "with NUL.",
+    )
     earlier_reports: tuple[Path, ...] = option(
         Group.PROOF,
         FILES,
         [],
         "Skip images that an earlier run has sent to the same server, according to its per-image "
-        "report (..._instances.csv).",
+        "report (..._instances.csv). `last` is the newest report about the server in the folder "
+        "for reports.",
         brief="Skip images that an earlier run has sent",
         long="--resume",
         metavar="REPORT",
@@ -67,12 +64,12 @@ class CommandOptions:
         "Folder for unpacking archives, one image at a time. Default: the system's folder for "
         "temporary files.",
     )
-    report_folder: Path = option(
+    report_folder: Path | None = option(
         Group.REPORTS,
         FOLDER,
-        "",
-        "Folder for the reports. Default: the current folder.",
-        brief="Folder for reports (default: current)",
+        None,
+        "Folder for the reports. Default: a new folder in dicom-send-reports for each run.",
+        brief="Folder for reports (default: a new one)",
     )
     json: bool = _switch(
         Group.REPORTS,

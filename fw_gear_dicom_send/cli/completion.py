@@ -3,7 +3,7 @@
 from argparse import ArgumentParser
 from collections.abc import Callable, Mapping
 
-from ..option_types import FILE, FILES, FOLDER, LIST
+from ..option_values import FILE, FILES, FOLDER, LIST
 
 SHELLS = ("bash", "zsh", "tcsh", "fish", "powershell")
 """Shells that shtab writes scripts for."""
@@ -23,16 +23,34 @@ COMPLETE_FOLDER = COMPLETE_FILE | {
 }
 COMPLETIONS = dict.fromkeys((FILE, FILES, LIST), COMPLETE_FILE) | {FOLDER: COMPLETE_FOLDER}
 """Completions by the type of an option."""
-COMPLETE_FIRST = COMPLETE_FILE | {
-    "zsh": "_dicom_send_first",
-    "fish": "(__fish_complete_path (commandline -ct); printf 'echo\\nservers\\n')",
+_NAMES = "dicom-send servers 2>/dev/null | cut -d ' ' -f 1"
+COMPLETE_WORD = COMPLETE_FILE | {
+    "bash": "_dicom_send_word",
+    "zsh": "_dicom_send_word",
+    "fish": "(__fish_complete_path (commandline -ct); printf '%s\\n' check echo servers; "
+    f"{_NAMES})",
 }
-"""Completions of the first argument. Bash uses its own default for all."""
-_BASH_DEFAULT = """\
+"""Completions of paths, servers and, as the first argument, subcommands."""
+COMPLETE_SERVER = {
+    "bash": "_dicom_send_server",
+    "zsh": "_dicom_send_server",
+    "fish": f"({_NAMES})",
+}
+"""Completions of the names in servers.toml."""
+_BASH_DEFAULT = f"""\
 # Completes nothing, so that Bash completes files itself.
-_dicom_send_default() { :; }
+_dicom_send_default() {{ :; }}
+_dicom_send_server() {{ compgen -W "$({_NAMES})" -- "$1"; }}
+# Adds paths only beside a server, as Bash completes them itself otherwise.
+_dicom_send_word() {{ [[ -n $1 ]] && _dicom_send_server "$1" && compgen -f -- "$1"; }}
 """
-_ZSH = "_dicom_send_first() { _alternative 'files:file:_files' 'words:command:(echo servers)' }"
+_ZSH = f"""\
+_dicom_send_server() {{ compadd -- $({_NAMES}) }}
+_dicom_send_word() {{
+  _alternative 'files:file:_files' 'words:command:(check echo servers)' \\
+    'servers:server:_dicom_send_server'
+}}
+"""
 _BASH = """
 _{name}_words() {{
   local word="${{COMP_WORDS[COMP_CWORD]}}" line

@@ -3,7 +3,10 @@
 import json
 import logging
 import os
+import shlex
 import sys
+from collections.abc import Sequence
+from subprocess import list2cmdline
 from typing import Any, TextIO
 
 
@@ -30,6 +33,12 @@ def begin_logging(formatter: logging.Formatter | None = None) -> None:
     layout = "%(message)s" if sys.stderr.isatty() else "%(asctime)s %(levelname)s %(message)s"
     handler.setFormatter(formatter or logging.Formatter(layout))
     logging.basicConfig(handlers=[handler], level=logging.INFO)
+
+
+def command_line(words: Sequence[str]) -> str:
+    """Return a command line of this program, ready to copy."""
+    line = ["dicom-send", *words]
+    return list2cmdline(line) if os.name == "nt" else shlex.join(line)
 
 
 def write(text: str) -> None:

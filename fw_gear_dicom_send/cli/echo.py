@@ -1,5 +1,6 @@
 """`dicom-send echo`: tests a connection, and lists the syntaxes and services of a server."""
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -14,10 +15,12 @@ from ..server_url import ServerURL
 from ..text import quantity
 from . import options, settings
 from .command_options import ROWS
+from .completion import COMPLETE_SERVER
 from .console import write, write_json
 from .help import add_version
-from .matrix import AcceptedSyntaxes, by_class, wrapped
+from .matrix import AcceptedSyntaxes, by_class, common, wrapped
 from .parser import Arguments, Parser, is_on
+from .suggestions import own_form
 from .web_echo import WebCapabilities, examine, security, tls_summary
 
 if TYPE_CHECKING:
@@ -41,6 +44,11 @@ exit codes:
 """
 SUCCESS = 0
 _JSON = replace(ROWS["json"], text="Print the result as JSON.")
+_QUIET = replace(ROWS["quiet"], text="Print only the result of the C-ECHO, and errors.")
+_VERBOSE = replace(
+    next(row for row in OPTIONS if row.name == "debug"),
+    command="Show all SOP classes and transfer syntaxes.",
+)
 
 _SERVICES = {
     STUDY_ROOT_FIND: ("find_study_root", "C-FIND (Study Root)"),
@@ -62,7 +70,8 @@ def main(argv: Sequence[str]) -> int:
     Raises DicomSendError if the command line is invalid or there is no association.
     """
     try:
-        return _test(parser().read(argv))
+        with own_form(["echo", *argv]):
+            return _test(parser().read(argv))
     except DicomSendError as exc:
         if is_on(_JSON, argv):
             write_json({"error": str(exc), "exit_code": exc.exit_code})
@@ -78,17 +87,19 @@ def parser() -> Parser:
         metavar="AE@HOST:PORT",
         help="The server (a URL for DICOMweb), or its name in servers.toml. Options can name it "
         "instead.",
-    )
+    ).complete = COMPLETE_SERVER  # type: ignore[attr-defined]
     for group in (Group.SERVER, Group.TLS):
         rows = [row for row in (*OPTIONS, ROWS["server"]) if row.group is group]
         command.add_options(group.title, rows)
-    command.add_options("result", [_JSON])
+    command.add_options("result", [_JSON, _QUIET, _VERBOSE])
     add_version(command)
     return command
 
 
 def _test(arguments: Arguments) -> int:
     """Test the server and write the results; return the exit code."""
+    if arguments.values.get("quiet"):
+        logging.getLogger().setLevel(logging.ERROR)
     chosen = settings.read(arguments)
     with options.naming(chosen.origins):
         config = chosen.config()
@@ -102,8 +113,11 @@ def _test(arguments: Arguments) -> int:
             found = _examine(config, config.address, context)
     if arguments.values.get("json"):
         write_json(found.summary())
+    elif arguments.values.get("quiet"):
+        write(f"{found.result}\n")
     else:
-        write("".join(f"{line}\n" for line in found.lines()))
+        lines = found.lines(is_full=bool(arguments.values.get("debug")))
+        write("".join(f"{line}\n" for line in lines))
     return found.exit_code
 
 
@@ -172,8 +186,13 @@ class _Capabilities:
             "can": {option: self._offers(uid) for option, uid in _NEEDS.items()},
         }
 
-    def lines(self) -> Iterator[str]:
-        """Yield the capabilities as lines of 80 columns."""
+    @property
+    def result(self) -> str:
+        """The result of the C-ECHO with its duration."""
+        return f"C-ECHO: {echo_result(self.server_info)}"
+
+    def lines(self, *, is_full: bool) -> Iterator[str]:
+        """Yield the capabilities as lines of 80 columns, if `is_full` for all SOP classes."""
         server, server_info = self.server, self.server_info
         name = server_info.implementation or "unnamed"
         uid = f" ({server_info.class_uid})" if server_info.class_uid not in ("", name) else ""
@@ -182,7 +201,7 @@ class _Capabilities:
         yield f"{server.called_ae} at {server.host} port {server.port} accepts an association"
         yield from wrapped("Implementation: ", f"{name}{uid}; maximum PDU length: {size}", indent=4)
         yield from self._security()
-        yield f"C-ECHO: {echo_result(server_info)}"
+        yield self.result
         yield ""
         for uid, (_, title) in _SERVICES.items():
             answer = self.services[uid]
@@ -198,7 +217,7 @@ class _Capabilities:
             commit += ", if the server reports over the same association; else use --commit-port"
         yield from wrapped("verify commit: ", commit, indent=4)
         yield ""
-        yield from by_class(self.accepted, self.proposed)
+        yield from by_class(self.accepted, self.proposed) if is_full else common(self.accepted)
 
     def _security(self) -> Iterator[str]:
         yield from security(self.server_info.tls, is_verified=self.is_verified)

@@ -8,7 +8,8 @@ from operator import attrgetter
 from typing import Any, NoReturn
 
 from .. import __version__
-from ..option_types import BOOLEAN, SWITCH, Group, Option
+from ..option_types import Group, Option
+from ..option_values import BOOLEAN, SWITCH
 from .completion import SHELLS, script
 from .console import write
 from .parser import Parser

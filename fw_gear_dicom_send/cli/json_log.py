@@ -60,7 +60,8 @@ class JSONEvents(Observer):
             images=report.images,
             sent=report.sent,
             already_there=report.already_stored,
-            status=report.status,
+            duplicates=report.duplicates,
+            status=None if report.has_no_image else report.status,
         )
 
 

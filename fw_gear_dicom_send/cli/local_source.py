@@ -40,12 +40,10 @@ class LocalSource:
         names: NameChoice = ANY_NAME,
         *,
         listed: Iterable[Path] = (),
-        shows_names: bool = False,
     ) -> None:
         """Take paths of files and folders; raise UsageError for a missing path.
 
-        `names` selects the files in folders. The log names archives that are left out, and with
-        `shows_names` also other files. `listed` are additional paths, which may be missing.
+        `names` selects the files in folders. `listed` are additional paths, which may be missing.
         """
         given = tuple(paths)
         for path in given:
@@ -54,7 +52,6 @@ class LocalSource:
                 raise UsageError(f"{path}: {problem}")
         self._paths = (*given, *listed)
         self._names = names
-        self._shows_names = shows_names
         self.left_out = LeftOutFiles()
         self._folders: set[str] = set()
 
@@ -70,7 +67,8 @@ class LocalSource:
         shown = [printable(str(path)) for path in self._paths[:MAX_PATHS]]
         more = len(self._paths) - len(shown)
         path = ", ".join(shown) + (f" and {more:,} more" if more else "")
-        origin = Origin(Program.COMMAND, path)
+        are_files = all(map(_is_plain_file, chosen))
+        origin = Origin(Program.COMMAND, path, noun="file" if are_files else "path")
         return Selection(chosen, place, printable(label), left_out=left_out, origin=origin)
 
     def fetcher(self, _: Path) -> Fetcher:
@@ -112,15 +110,15 @@ class LocalSource:
             others = set(chosen).difference(archives)
             if others:
                 size = sum(_size(os.path.join(folder, file)) for file in others)
-                yield _entry(parent, shown(folder), folder, size)
+                yield _entry(parent, shown(folder), folder, size, is_folder=True)
             for file in archives:
                 path = os.path.join(folder, file)
                 yield _entry(parent, shown(path), path, _size(path))
             is_empty = is_empty and not files
         for folder in unreadable:
-            yield _entry(parent, shown(folder), folder)
+            yield _entry(parent, shown(folder), folder, is_folder=True)
         if is_empty and not unreadable:
-            yield _entry(parent, name, str(top))
+            yield _entry(parent, name, str(top), is_folder=True)
 
     def _chosen(
         self, folder: str, files: Iterable[str], shown: Callable[[str], str]
@@ -131,9 +129,8 @@ class LocalSource:
         if place not in self._folders:
             self._folders.add(place)
             for name, cause in sorted(causes.items()):
-                is_named = self._shows_names or is_archive_name(name)
                 if cause:
-                    self.left_out.add(cause, shown(os.path.join(folder, name)) * is_named)
+                    self.left_out.add(cause, shown(os.path.join(folder, name)))
         return [name for name, cause in causes.items() if not cause]
 
 
@@ -146,8 +143,14 @@ def _found(entry: FileEntry) -> Path | DownloadFailure:
     return Path(entry.key)
 
 
-def _entry(parent: Container, name: str, path: str, size: int | None = None) -> FileEntry:
-    return FileEntry(parent, printable(name), printable(path), size, key=path)
+def _is_plain_file(entry: FileEntry) -> bool:
+    return os.path.isfile(entry.key) and not is_archive_name(entry.name)
+
+
+def _entry(
+    parent: Container, name: str, path: str, size: int | None = None, *, is_folder: bool = False
+) -> FileEntry:
+    return FileEntry(parent, printable(name), printable(path), size, key=path, is_folder=is_folder)
 
 
 def _size(path: str) -> int:
@@ -180,8 +183,6 @@ def read_paths(source: str, *, ends_with_nul: bool = False) -> Sequence[Path]:
 class LocalReports:
     """Reports that stay in the folder for reports; `paths` are those of this run."""
 
-    time_format = "%Y-%m-%d_%H-%M-%S"
-    """Format without colons, which Windows does not allow in file names."""
     reports_failed_starts = False
     """The closing line is enough: unlike on Flywheel, no user waits for a report."""
 
@@ -190,14 +191,13 @@ class LocalReports:
         self.paths: list[Path] = []
 
     def rows(self, reports: Sequence[FileReport]) -> Sequence[FileReport]:
-        """Drop reports of files without DICOM images, but keep at least one for each given path."""
-        found = {report.entry.parent for report in reports if not report.has_no_image}
-        kept = []
-        for report in reports:
-            if not report.has_no_image or report.entry.parent not in found:
-                found.add(report.entry.parent)
-                kept.append(report)
-        return kept
+        """Drop reports of files without DICOM images.
+
+        If no file has an image, keep one report for each given path.
+        """
+        kept = [report for report in reports if not report.has_no_image]
+        first = {report.entry.parent: report for report in reversed(reports)}
+        return kept or list(reversed(first.values()))
 
     def deliver(self, _: Container, path: Path) -> bool:
         """Keep the path of a report, which is already in its place."""

@@ -14,6 +14,63 @@ AcceptedSyntaxes = Mapping[str, tuple[str, ...]]
 """Accepted transfer syntaxes of each SOP class."""
 
 _YES, _NO = "x", "."
+_REFUSED = "not accepted"
+_SYNTAX = "1.2.840.10008.1.2"
+_FAMILIES = {
+    "uncompressed": ("", ".1", ".2"),
+    "RLE": (".5",),
+    "JPEG": (".4.50", ".4.51"),
+    "JPEG Lossless": (".4.57", ".4.70"),
+    "JPEG-LS": (".4.80", ".4.81"),
+    "JPEG 2000": (".4.90", ".4.91"),
+    "HTJ2K": (".4.201", ".4.202", ".4.203"),
+    "MPEG": tuple(f".4.{number}" for number in range(100, 109)),
+}
+"""Ends of the UIDs of transfer syntaxes, by compression (PS3.6 annex A)."""
+_CLASS = "1.2.840.10008.5.1.4.1.1."
+_COMMON = {
+    "CT": "2",
+    "enhanced CT": "2.1",
+    "MR": "4",
+    "enhanced MR": "4.1",
+    "PT": "128",
+    "NM": "20",
+    "CR": "1",
+    "DX": "1.1",
+    "MG": "1.2",
+    "breast tomosynthesis": "13.1.3",
+    "XA": "12.1",
+    "RF": "12.2",
+    "US": "6.1",
+    "US multi-frame": "3.1",
+    "secondary capture": "7",
+    "SR": "88.22",
+    "KO": "88.59",
+    "PR": "11.1",
+    "SEG": "66.4",
+    "RTSTRUCT": "481.3",
+    "RTPLAN": "481.5",
+    "RTDOSE": "481.2",
+    "PDF": "104.1",
+    "ECG": "9.1.1",
+}
+"""Ends of the UIDs of the storage SOP classes that most images have (PS3.4 B.5)."""
+
+
+def common(accepted: AcceptedSyntaxes) -> Iterator[str]:
+    """Yield the compressions that a server accepts for common SOP classes.
+
+    One accepted transfer syntax of a compression is enough. SOP classes with the same compressions
+    share a line.
+    """
+    groups: dict[str, list[str]] = {}
+    for label, end in _COMMON.items():
+        syntaxes = {uid.removeprefix(_SYNTAX) for uid in accepted.get(_CLASS + end, ())}
+        found = [name for name, ends in _FAMILIES.items() if not syntaxes.isdisjoint(ends)]
+        groups.setdefault(", ".join(found) or _REFUSED, []).append(label)
+    yield "Common images (all SOP classes and transfer syntaxes: -v):"
+    for text, labels in sorted(groups.items(), key=lambda group: group[0] == _REFUSED):
+        yield from wrapped("  ", f"{', '.join(labels)}: {text}", indent=4)
 
 
 def by_class(accepted: AcceptedSyntaxes, proposed: Sequence[str]) -> Iterator[str]:

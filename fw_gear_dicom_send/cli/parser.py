@@ -1,21 +1,23 @@
 """Parser of a command line whose missing options come from environment variables."""
 
+import logging
 import os
-import re
 from argparse import SUPPRESS, Action, ArgumentParser, BooleanOptionalAction
 from argparse import RawDescriptionHelpFormatter as Formatter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 from typing import Any, ClassVar, NoReturn
 
 from ..errors import UsageError
-from ..option_types import BOOLEAN, SWITCH, Option, Place
-from ..options import OPTIONS
+from ..option_types import Option, Place
+from ..option_values import BOOLEAN, SWITCH
 from .completion import COMPLETIONS
-from .options import naming
+from .options import naming, with_flags
+from .suggestions import similar
 
-_FLAGS = {one.name: one.flag for one in OPTIONS if "_" in one.name}
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,7 @@ class Parser(ArgumentParser):
     ) -> None:
         """Add rows to a new group; `text` returns their descriptions, by default those for help."""
         group, text = self.add_argument_group(title), text or partial(_help, self.place)
-        for row in options:
+        for row in (one.of(self.place) for one in options):
             flags = (row.short, row.flag) if row.short and self.place is Place.COMMAND else ()
             action = group.add_argument(
                 *(flags or (row.flag,)),
@@ -98,7 +100,11 @@ class Parser(ArgumentParser):
 
     def read(self, argv: Sequence[str]) -> Arguments:
         """Parse and check a command line; options and words may alternate. Raises UsageError."""
-        given = vars(self.parse_intermixed_args(argv))
+        self._check_switches(argv)
+        namespace, unknown = self.parse_known_intermixed_args(argv)
+        if unknown:
+            self.error(self._unknown(unknown))
+        given = vars(namespace)
         rows = {row.name: row for row in self.options}
         typed = {name: rows[name].type.read(given[name]) for name in rows if name in given}
         variables = {
@@ -115,10 +121,39 @@ class Parser(ArgumentParser):
         words = [words] if isinstance(words, str) else words
         return Arguments(words, values, frozenset(typed), variables)
 
-    def unknown_variables(self) -> list[str]:
-        """Return the environment variables that look like options, but are none."""
-        known = {row.variable for row in self.options}
-        return sorted(name for name in os.environ.keys() - known if name.startswith("DICOM_SEND_"))
+    def warn_of_variables(self) -> None:
+        """Log the environment variables that look like options, but are none."""
+        known = [row.variable for row in self.options]
+        for name in sorted(os.environ.keys() - set(known)):
+            if name.startswith("DICOM_SEND_"):
+                meant = similar(name, known)
+                log.warning("%s: unknown option%s; see dicom-send --help-all", name, meant)
+
+    def _check_switches(self, argv: Sequence[str]) -> None:
+        """Raise UsageError for the value of an option that takes none, as in `--stamp false`."""
+        rows = [row for row in self.options if row.type in (BOOLEAN, SWITCH)]
+        switches = {name: row for row in rows for name in (row.flag, row.short)}
+        for word, following in pairwise([*argv, ""]):
+            name, _, value = word.partition("=")
+            row = switches.get(name) if name else None
+            value = value or ("" if os.path.lexists(following) else following)
+            is_on = BOOLEAN.read(value)
+            if row and isinstance(is_on, bool):
+                off = f"write --no{row.flag[1:]}" if row.type is BOOLEAN else "leave it out"
+                self.error(f"{name} takes no value: {f'write {name}' if is_on else off}")
+
+    def _unknown(self, words: Sequence[str]) -> str:
+        """Return the error for unknown options, or for words that are too many."""
+        name = words[0].partition("=")[0]
+        if not name.startswith("-"):
+            return f"too many arguments: {' '.join(words)}"
+        known = [
+            name
+            for actions in self.groups.values()
+            for one in actions
+            for name in one.option_strings
+        ]
+        return f"unknown option {name}{similar(name, known)}"
 
 
 def is_on(switch: Option, argv: Sequence[str]) -> bool:
@@ -140,7 +175,7 @@ def _help(place: Place, row: Option) -> str:
     """Return a description with the choices, unless they are in the usage, and the default."""
     is_command = place is Place.COMMAND
     text = (row.command if is_command else row.batch) or row.text
-    text = re.sub(r"\w+", lambda word: _FLAGS.get(word[0], word[0]), text)
+    text = with_flags(text)
     if row.type.metavar and (choices := row.type.schema.get("enum")):
         text += f" One of: {'; '.join(choices)}."
     default = row.default_of_command if is_command else row.default

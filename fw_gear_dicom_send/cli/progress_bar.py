@@ -13,6 +13,7 @@ from ..delivery.sender import Sender
 from ..models import FileEntry
 from ..report.events import surviving
 from ..report.progress import Count, Progress
+from ..report.wording import not_sent_again
 from ..text import MEGABYTE, quantity
 
 _NAME = "The progress bar"
@@ -66,24 +67,26 @@ class ProgressBar(Progress):
         numbers = [
             Text(number) for number in (*percent, size, f"{self._rate():.1f} MB/s") if number
         ]
-        if done < total and (left := self._time_left(count, now)):
+        step = self._step_now()
+        if done < total and not step and (left := self._time_left(count, now)):
             numbers.append(Text(f"{left} left"))
         first, *rest = _packed(numbers, options.max_width)
         room = options.max_width - len(first) - len(_GAP)
         if total and not rest and room >= _MIN_BAR:
-            first = Text(_GAP).join([_bar(done / total, room, options.ascii_only), first])
+            first = Text(_GAP).join([_bar(count, done / total, room, options.ascii_only), first])
         yield first
         yield from rest
         yield from _packed(self._counts(count), options.max_width)
+        if step:
+            yield Text(step)
 
     def _counts(self, count: Count) -> list[Text]:
         """Return the numbers of images, with failures in red, of associations and of retries."""
         done = count.planned if self._is_dry else count.sent
-        found = done + count.already_stored + count.not_sent
+        found = done + count.already_stored + count.duplicates + count.not_sent
         verb = "would be sent" if self._is_dry else "sent"
         parts = [Text(f"{done:,} of {quantity(found, 'image')} {verb}")]
-        if count.already_stored:
-            parts.append(Text(f"{count.already_stored:,} already there"))
+        parts += map(Text, not_sent_again(count.already_stored, count.duplicates))
         if count.not_sent:
             parts.append(Text(f"{count.not_sent:,} failed", style="bold red"))
         return [*parts, Text(self._retries() if self._is_over.is_set() else self._connections())]
@@ -114,7 +117,8 @@ def _packed(parts: Iterable[Text], width: int) -> list[Text]:
     return lines
 
 
-def _bar(share: float, width: int, is_ascii: bool) -> Text:
+def _bar(count: Count, share: float, width: int, is_ascii: bool) -> Text:
+    colour = "red" if count.has_failures else "green"
     done, rest = ("#", "-") if is_ascii else ("━", "─")
     filled = min(int(share * width), width)
-    return Text.assemble((done * filled, "green"), (rest * (width - filled), "dim"))
+    return Text.assemble((done * filled, colour), (rest * (width - filled), "dim"))

@@ -1,62 +1,48 @@
-"""Closing line of a run: the number of images sent, the server and the duration."""
+"""Closing line of the command: the result, the page, and how to continue a run that ended early."""
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 from ..account import Account
 from ..errors import ExitCode
-from ..report.wording import at_least
+from ..report.result_line import result_line
 from ..report_names import Report
-from ..text import duration, quantity
+from ..server_url import is_url, without_secrets
 from . import server_words
+from .console import command_line
 
 log = logging.getLogger(__name__)
 # --quiet hides all other lines of this level.
 log.setLevel(logging.INFO)
 
 
-def log_result(account: Account, seconds: float) -> None:
-    """Log the result of a run, which took `seconds`."""
+def log_result(account: Account, argv: Sequence[str]) -> None:
+    """Log the result of the command line `argv`."""
     is_good = account.exit_code == ExitCode.SUCCESS
-    log.log(logging.INFO if is_good else logging.ERROR, "%s", result_line(account, seconds))
+    log.log(logging.INFO if is_good else logging.ERROR, "%s", closing_line(account, argv))
 
 
-def result_line(account: Account, seconds: float) -> str:
+def closing_line(account: Account, argv: Sequence[str]) -> str:
     """Return the result as one line."""
-    parts = [f"{_counts(account)} in {duration(seconds)}"]
-    rows = account.rows
-    if unreached := sum(row.is_unreached for row in rows):
-        parts.append(f"{unreached:,} of {quantity(len(rows), 'path')} not processed")
-    incomplete = sum(not row.is_complete for row in rows) - unreached
-    if account.verification and not account.is_verified:
-        parts.append(f"{account.images - account.verification.verified:,} not verified")
-    if incomplete and _missing(account) == 0:
-        parts.append(f"{incomplete:,} of {quantity(len(rows), 'path')} without DICOM images")
-    if not account.is_reported:
-        parts.append("a report could not be written")
-    if report := account.report(Report.PAGE) or next(iter(account.reports), ""):
-        parts.append(f"see {_short(report)}")
-    return "; ".join(parts)
-
-
-def _missing(account: Account) -> int:
-    """Return the number of images that are neither on the server nor planned by a dry run."""
-    return account.images - account.sent - account.already_stored - account.planned
-
-
-def _counts(account: Account) -> str:
     host, port, called_ae = account.server.key
-    server = server_words.word_of(called_ae, host, port)
-    already = account.already_stored
-    if not account.images:
-        return f"No images found to send to {server}"
-    would = "would be sent" if account.is_dry else "sent"
-    if missing := _missing(account):
-        verb = "would not be sent" if account.is_dry else "not sent"
-        images = f"{at_least(account.rows)}{quantity(account.images, 'image')}"
-        return f"{missing:,} of {images} {verb} to {server}"
-    there = f" ({already:,} already there)" if already else ""
-    return f"{quantity(account.images - already, 'image')} {would} to {server}{there}"
+    line = result_line(account, server_words.word_of(called_ae, host, port))
+    if command := _continuing(account, argv):
+        return f"{line}. To continue: {command}"
+    report = account.report(Report.PAGE) or next(iter(account.reports), "")
+    return f"{line}; see {_short(report)}" if report else line
+
+
+def _continuing(account: Account, argv: Sequence[str]) -> str:
+    """Return the command line that sends the rest of a run that ended early, or empty text."""
+    if not account.cause or account.is_complete or account.is_dry:
+        return ""
+    words = [*(without_secrets(word) if is_url(word) else word for word in argv)]
+    if images := account.report(Report.IMAGES):
+        words += ["--resume", _short(images)]
+    elif account.sent:  # without that report, all images would be sent again
+        return ""
+    return command_line(words)
 
 
 def _short(path: str) -> str:

@@ -9,28 +9,32 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from tempfile import gettempdir
-from time import monotonic
 from typing import TYPE_CHECKING
 
 from ..account import Account
 from ..config import SendConfig
 from ..errors import DicomSendError, ExitCode, UsageError
 from ..exit_codes import exit_code, log_details, silence_pydicom
+from ..models import Origin
 from ..option_types import check_all
+from ..option_values import ConversionMode
 from ..options import OPTIONS
 from ..reasons import Program
+from ..report.events import Observer, ObserverGroup
 from ..report.progress import Progress
 from ..report.schemas import summary
-from ..report_names import time_in
 from ..server_url import ServerURL
-from . import echo, options, server_words, servers, settings
+from . import check, echo, options, server_words, servers, settings
 from .command_line import parser
 from .command_options import COMMAND_OPTIONS, ROWS, CommandOptions
 from .console import begin_logging, write_json
+from .failed_list import FailedList
 from .json_log import JSONEvents, JSONFormatter, log_event
 from .local_source import LocalReports, LocalSource, read_paths
 from .parser import Arguments, is_on
+from .report_folder import folder_for_run, reports_to_resume
 from .result_line import log_result
+from .suggestions import check_subcommand, own_form
 
 if TYPE_CHECKING:
     from ..network.commitment_listener import CommitmentListener
@@ -44,13 +48,18 @@ class _Results:
 
     account: Account = field(default_factory=Account)
     reports: LocalReports = field(default_factory=LocalReports)
+    failed: FailedList | None = None
 
     def conclude(self, account: Account) -> None:
-        """Keep the account of the run."""
+        """Keep the account of the run, and complete the list of failed files."""
         self.account = account
+        if self.failed:
+            self.failed.conclude(account)
 
 
-_SUBCOMMANDS = {"echo": echo.main, "servers": servers.main}
+REASONS_LOG = f"{__package__.rpartition('.')[0]}.report.publish"
+"""Logger of the reasons why images were not sent. It takes long to import."""
+_SUBCOMMANDS = {"check": check.main, "echo": echo.main, "servers": servers.main}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -65,21 +74,24 @@ def _command(argv: list[str]) -> int:
     if argv and argv[0] in _SUBCOMMANDS:
         _warn_of_path(argv[0])
         return _SUBCOMMANDS[argv[0]](argv[1:])
+    if not argv and not os.environ.keys() & {ROWS["files_from"].variable}:
+        sys.stderr.write(f"{parser().format_usage()}See dicom-send --help\n")
+        return ExitCode.USAGE
     results = _Results()
     code: int = ExitCode.NOT_ALL_SENT
-    error = ""
-    started = monotonic()
+    error: DicomSendError | None = None
     try:
-        code = _parse_and_run(argv, results)
+        with own_form(argv):
+            code = _parse_and_run(argv, results)
     except DicomSendError as exc:
-        error, code = str(exc), exc.exit_code
+        error, code = exc, exc.exit_code
         # Once the run has started, the pipeline has logged the error before its consequences.
         if not replace(results.account, error=error).has_started:
             raise
     finally:
         reports = [str(path) for path in results.reports.paths]
         known = replace(results.account, error=error, error_code=code, reports=reports)
-        _show(known, argv, monotonic() - started)
+        _show(known, argv)
     return code
 
 
@@ -97,23 +109,25 @@ def _warn_of_path(subcommand: str) -> None:
 
 
 def _parse_and_run(argv: list[str], results: _Results) -> int:
+    if argv:
+        check_subcommand(argv[0], _SUBCOMMANDS)
     known = parser()
     arguments = known.read(argv)
+    known.warn_of_variables()
     if arguments.values.get("debug"):
         log_details()
     if arguments.values.get("quiet"):
         logging.getLogger().setLevel(logging.ERROR)
-    for name in known.unknown_variables():
-        log.warning("%s: unknown option; see dicom-send --help-all", name)
+        logging.getLogger(REASONS_LOG).setLevel(logging.WARNING)
     return _run(arguments, results)
 
 
-def _show(account: Account, argv: Sequence[str], seconds: float) -> None:
+def _show(account: Account, argv: Sequence[str]) -> None:
     """Log the closing line, and write the summary for programs if an option asks for it."""
     if is_on(ROWS["log_json"], argv):
         log_event("summary", **summary(account))
     elif account.has_started:
-        log_result(account, seconds)
+        log_result(account, argv)
     if is_on(ROWS["json"], argv):
         write_json(summary(account))
 
@@ -133,25 +147,28 @@ def _run(arguments: Arguments, results: _Results) -> int:
         if command.files_from is not None:
             listed = read_paths(command.files_from, ends_with_nul=command.from0)
         config = chosen.config()
-        results.account = Account(server=config.server, options=tuple(config.in_effect()))
-        _check(config, arguments, chosen.paths)
-        source = LocalSource(
-            chosen.paths, config.names, listed=listed, shows_names=config.show_member_names
+        results.account = Account(
+            server=config.server, options=tuple(config.in_effect()), origin=Origin(Program.COMMAND)
         )
-        earlier = sorted(command.earlier_reports, key=lambda path: time_in(path.name))
-        for path in earlier:
-            if not os.path.isfile(path):
-                raise UsageError(f"--resume: {path}: file not found")
-        folder = options.report_folder(command.report_folder)
+        _check(config, arguments, chosen.paths)
+        source = LocalSource(chosen.paths, config.names, listed=listed)
+        earlier = reports_to_resume(
+            command.earlier_reports, command.report_folder, config.server.key
+        )
         # The pipeline takes long to import, and neither --help nor an error above needs it.
         from .. import senders
         from ..run import run
 
         work = command.work_folder or Path(gettempdir())
         with (
+            folder_for_run(command.report_folder, is_needed=config.report) as folder,
             _listener(command.commit_port, config) or nullcontext() as listener,
             senders.of(config, work, listener=listener) as sender,
         ):
+            observers: list[Observer] = [JSONEvents()] if command.log_json else []
+            if command.failed_list:
+                results.failed = FailedList(command.failed_list, ends_with_nul=command.from0)
+                observers.append(results.failed)
             account = run(
                 config,
                 source,
@@ -159,7 +176,7 @@ def _run(arguments: Arguments, results: _Results) -> int:
                 results.reports,
                 work=work,
                 output=folder,
-                observer=JSONEvents() if command.log_json else None,
+                observer=ObserverGroup(observers) if observers else None,
                 make_progress=_progress(is_bar=not (command.log_json or command.quiet)),
                 conclude=results.conclude,
                 earlier_reports=(lambda _: earlier) if earlier else None,
@@ -172,6 +189,8 @@ def _check(config: SendConfig, arguments: Arguments, paths: Sequence[Path]) -> N
     for row in OPTIONS:
         if row.needs == "stamp" and row.name in arguments.typed and not config.stamp:
             raise UsageError(f"{row.flag} needs --stamp")
+    if config.conversion is ConversionMode.LOSSLESS:
+        options.require("compression", "imagecodecs", "--conversion lossless")
     for word in map(str, paths):
         if not os.path.lexists(word) and (hint := server_words.hint(word)):
             raise UsageError(f"{word}: not found; {hint}")

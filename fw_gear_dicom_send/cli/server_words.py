@@ -9,8 +9,22 @@ EXAMPLE = "ARCHIVE@pacs.example.org:104"
 _ADDRESS = re.compile(r"(?P<ae>[^/\\]+)@(?P<host>\[[^\[\]]+\]|[^:\[\]@/]+):(?P<port>\d+)")
 _SCHEME = re.compile(r"(?i)[a-z][a-z0-9+.-]*://(?P<rest>.*)")
 _HOST_PORT = re.compile(r"(?P<host>\[[^\[\]]+\]|[^:@\[\]/\\]+):(?P<port>\d+)/?(?P<ae>[^/@]*)")
-_BARE_IPV6 = re.compile(r"(?P<ae>[^@]+)@(?P<host>[0-9a-fA-F:.]*:[0-9a-fA-F:.]*):(?P<port>\d+)")
-_NO_PORT = re.compile(r"[^@/\\]+@[^:@/\\]+:?")
+_MISTAKES = (
+    (
+        re.compile(r"@?(?P<host>\[[^\[\]]+\]|[^:@\[\]/\\]+):(?P<port>\d+)/?[^/@]*"),
+        "the AE title is missing: AE@{host}:{port}",
+    ),
+    (
+        re.compile(r"(?P<ae>[^:@/\\]+):(?P<host>[^:@/\\]+):(?P<port>\d+)"),
+        "write the server as {ae}@{host}:{port}",
+    ),
+    (
+        re.compile(r"(?P<ae>[^@]+)@(?P<host>[0-9a-fA-F:.]*:[0-9a-fA-F:.]*):(?P<port>\d+)"),
+        "IPv6 addresses need brackets: {ae}@[{host}]:{port}",
+    ),
+    (re.compile(r"(?P<server>[^@/\\]+@[^:@/\\]+):?"), "the port is missing: {server}:104"),
+)
+"""Forms of a mistyped server, and how to write it."""
 
 
 def parse(word: str) -> dict[str, str | int] | None:
@@ -43,12 +57,9 @@ def hint(word: str) -> str:
         meant = f"{found['ae'] or 'AE'}@{found['host']}:{found['port']}" if found else rest
         is_safe = parse(meant) and ":" not in meant.partition("@")[0]
         return f"write the server as {meant if is_safe else FORM}, without a scheme"
-    if found := _HOST_PORT.fullmatch(word.removeprefix("@")):
-        return f"the AE title is missing: AE@{found['host']}:{found['port']}"
-    if found := _BARE_IPV6.fullmatch(word):
-        return f"IPv6 addresses need brackets: {found['ae']}@[{found['host']}]:{found['port']}"
-    if _NO_PORT.fullmatch(word):
-        return f"the port is missing: {word.rstrip(':')}:104"
+    for pattern, text in _MISTAKES:
+        if found := pattern.fullmatch(word):
+            return text.format_map(found.groupdict())
     return ""
 
 

@@ -1,13 +1,15 @@
-"""`dicom-send servers`: lists and tests the servers of `servers.toml`."""
+"""`dicom-send servers`: lists, tests and changes the servers of `servers.toml`."""
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 
 from ..errors import DicomSendError, ExitCode, UsageError
-from ..option_types import SWITCH, Group, Option
+from ..option_types import Group, Option
+from ..option_values import SWITCH
 from ..server_url import ServerURL, without_users
 from ..text import printable
-from . import options, server_words, settings
+from . import options, server_changes, server_words, settings
+from .completion import COMPLETE_SERVER
 from .console import write
 from .echo import SUCCESS, echo_result
 from .help import add_version
@@ -17,9 +19,13 @@ from .web_echo import examine
 log = logging.getLogger(__name__)
 
 DESCRIPTION = """\
-List the named servers, or test each with a C-ECHO. They are in the file
-servers.toml in $XDG_CONFIG_HOME/dicom-send (by default ~/.config/dicom-send; on
-Windows %APPDATA%\\dicom-send):
+List the named servers, or test each with a C-ECHO. To change the list:
+
+    dicom-send servers add NAME AE@HOST:PORT [options]
+    dicom-send servers remove NAME
+
+The servers are in the file servers.toml in $XDG_CONFIG_HOME/dicom-send (by
+default ~/.config/dicom-send; on Windows %APPDATA%\\dicom-send):
 
     [archive]
     host = "pacs.example.org"
@@ -40,16 +46,19 @@ exit codes (the highest that applies):
   2  the command line or a table is invalid
   3  no connection, or association rejected
 """
+_CHANGES = {"add": server_changes.add, "remove": server_changes.remove}
 _TEST = Option("test", SWITCH, False, Group.SERVER, "Send a C-ECHO to each server.")
 
 
 def main(argv: Sequence[str]) -> int:
     """Run the command line after `servers`; return the exit code."""
+    if argv and (change := _CHANGES.get(argv[0])):
+        return change(argv[1:])
     arguments = parser().read(argv)
     known = settings.tables()
     names = arguments.words or sorted(known)
     if not names:
-        write(f"No servers in {settings.servers_file()}; see dicom-send servers --help\n")
+        log.warning("No servers in %s; see dicom-send servers --help", settings.servers_file())
         return ExitCode.SUCCESS
     chosen: dict[str, settings.Settings] = {}
     codes = [ExitCode.SUCCESS]
@@ -71,7 +80,7 @@ def parser() -> Parser:
     command = Parser("dicom-send servers", DESCRIPTION, EPILOG)
     command.add_argument(
         "words", nargs="*", metavar="NAME", help="Name of a server. Default: all servers."
-    )
+    ).complete = COMPLETE_SERVER  # type: ignore[attr-defined]
     command.add_options("test", [_TEST])
     add_version(command)
     return command
@@ -104,8 +113,7 @@ def _test(chosen: Mapping[str, settings.Settings]) -> ExitCode:
             with options.naming(server.origins):
                 config, context = senders.connected(server.config())
                 if isinstance(config.address, ServerURL):
-                    found = examine(config, config.address, context)
-                    result, is_success = f"STOW-RS: {found.store_result}", True
+                    result, is_success = examine(config, config.address, context).result, True
                 else:
                     server_info = preflight.check(config.address, context)
                     is_success = server_info.echo_status == SUCCESS

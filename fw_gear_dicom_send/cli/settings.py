@@ -9,25 +9,28 @@ from typing import Any
 
 from ..config import URL_HAS_NONE, SendConfig, checked
 from ..errors import UsageError
-from ..option_types import FILE, Group, Place, flag
+from ..option_types import Group, Place, flag
+from ..option_values import FILE
 from ..options import OPTIONS
 from ..server_url import is_url, without_secrets
 from . import options, server_words
 from .parser import Arguments
+from .suggestions import similar
 
 _BOTH = ("server", "destination")
 """Options that name a server. Only one of them is allowed."""
-_ADDRESS = ("destination", "port", "called_ae")
+ADDRESS = ("destination", "port", "called_ae")
 """Options that identify a server. A server in one word replaces all of them."""
 _DEFAULTS = {row.name: row.default_of_command for row in OPTIONS if row.default not in (None, "")}
-_KEYS = {
+KEYS = {
     row.name: "host" if row.name == "destination" else row.name
     for row in OPTIONS
     if row.where & Place.COMMAND and row.group not in (Group.FILES, Group.MESSAGES)
 }
 """Key of each option in a table of `servers.toml`."""
 _REQUIRED = ("host", "called_ae")
-_FILES = {row.name for row in OPTIONS if row.type is FILE}
+FILES = {row.name for row in OPTIONS if row.type is FILE}
+"""Options that name a file."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,7 @@ class Settings:
         """Return the checked configuration. Raises UsageError."""
         options.check_files(self.values, self.origins)
         with options.naming(self.origins):
-            return SendConfig(**checked(self.values))
+            return SendConfig(**checked(self.values, Place.COMMAND))
 
 
 def read(arguments: Arguments) -> Settings:
@@ -59,10 +62,10 @@ def read(arguments: Arguments) -> Settings:
     origins: Mapping[str, str] = {}
     if word is not None:
         address = server_words.parse(word)
-        if address and not is_url(word) and is_typed and (twice := sorted(typed & set(_ADDRESS))):
+        if address and not is_url(word) and is_typed and (twice := sorted(typed & set(ADDRESS))):
             raise UsageError(f"{flag(twice[0])} repeats a part of {word}; remove it")
         if address or is_typed:
-            for name in set(_ADDRESS) - typed:
+            for name in set(ADDRESS) - typed:
                 values.pop(name, None)
         shown = without_secrets(word)
         of_server, origins = (address, dict.fromkeys(address, shown)) if address else _named(word)
@@ -102,15 +105,27 @@ def servers_file() -> Path:
 
 def tables() -> Mapping[str, Any]:
     """Return the tables of `servers.toml`, or none if it is missing. Raises UsageError."""
+    try:
+        return tomllib.loads(text())
+    except (ValueError, RecursionError) as exc:
+        raise UsageError(f"{servers_file()}: invalid TOML: {exc}") from exc
+
+
+def text() -> str:
+    """Return the text of `servers.toml`, empty if it is missing. Raises UsageError."""
     file = servers_file()
     try:
-        return tomllib.loads(file.read_text(encoding="utf-8-sig"))
+        return file.read_text(encoding="utf-8-sig")
     except (FileNotFoundError, NotADirectoryError):
-        return {}
+        return ""
     except OSError as exc:
         raise UsageError(f"cannot read {file}: {exc.strerror}") from exc
-    except (ValueError, RecursionError) as exc:
-        raise UsageError(f"{file}: invalid TOML: {exc}") from exc
+
+
+def no_such_server(name: str, known: Mapping[str, Any]) -> UsageError:
+    """Return the error for a name that none of the `known` tables has."""
+    meant, names = similar(name, known), ", ".join(known) or "none"
+    return UsageError(f"{name}: no such server in {servers_file()}{meant}; known servers: {names}")
 
 
 def _find(name: str, known: Mapping[str, Any]) -> tuple[Mapping[str, Any], Mapping[str, str]]:
@@ -120,18 +135,18 @@ def _find(name: str, known: Mapping[str, Any]) -> tuple[Mapping[str, Any], Mappi
     """
     table: dict[str, Any] | None = known.get(name)
     if not isinstance(table, dict):
-        names = ", ".join(known) or "none"
-        raise UsageError(f"{name}: no such server in {servers_file()}; known servers: {names}")
+        raise no_such_server(name, known)
     place = f"{servers_file()}: [{name}]"
-    if unknown := [key for key in table if key not in _KEYS.values()]:
-        allowed = ", ".join(sorted(_KEYS.values()))
-        raise UsageError(f"{place} {unknown[0]}: unknown key; allowed: {allowed}")
+    if unknown := [key for key in table if key not in KEYS.values()]:
+        allowed = ", ".join(sorted(KEYS.values()))
+        meant = similar(unknown[0], KEYS.values())
+        raise UsageError(f"{place} {unknown[0]}: unknown key{meant}; allowed: {allowed}")
     required = _REQUIRED[:1] if is_url(table.get("host")) else _REQUIRED
     if missing := [key for key in required if key not in table]:
         raise UsageError(f"{place} {missing[0]}: missing")
-    origins = {name: f"{place} {key}" for name, key in _KEYS.items() if key in table}
-    values = {name: table[_KEYS[name]] for name in origins}
-    for file in _FILES & values.keys():
+    origins = {name: f"{place} {key}" for name, key in KEYS.items() if key in table}
+    values = {name: table[KEYS[name]] for name in origins}
+    for file in FILES & values.keys():
         if not isinstance(values[file], str):
             raise UsageError(f"{origins[file]}: {values[file]!r} was given; allowed: a path")
         # Path.expanduser raises an error for an unknown user.
@@ -154,12 +169,24 @@ def _server_word(arguments: Arguments) -> tuple[str | None, bool, Sequence[str]]
         if given and paths and server_words.parse(paths[-1]) and not os.path.lexists(paths[-1]):
             raise UsageError(f"{given[0]} and {paths[-1]} both name a server; use only one")
         if is_typed and paths and not names & {*_BOTH} and _is_server(paths[-1]):
-            return paths.pop(), is_typed, paths
+            server = paths.pop()
+            _check_single(server, paths)
+            return server, is_typed, paths
         if "server" in names:
             return arguments.values["server"], is_typed, paths
         if "destination" in names:
             return None, False, paths
     return None, False, paths
+
+
+def _check_single(server: str, words: Sequence[str]) -> None:
+    """Raise UsageError for a second server before the last one."""
+    for word in words:
+        if not os.path.lexists(word) and (server_words.parse(word) or word in tables()):
+            raise UsageError(
+                f"{word} and {server} are both servers; run the command once for each: dicom-send "
+                f"PATH... {word}"
+            )
 
 
 def _is_server(word: str) -> bool:
@@ -187,10 +214,11 @@ def _no_server(words: Sequence[str]) -> UsageError:
     for word in words:
         if not os.path.lexists(word) and (hint := server_words.hint(word)):
             return UsageError(f"{word}: {hint}")
-    problem = "no server is given"
+    problem, known = "no server is given", tables()
     if words and not os.path.lexists(words[-1]):
-        problem = f"{words[-1]} is neither a path nor a server"
-    names = ", ".join(tables())
+        meant = similar(words[-1], known)
+        problem = f"{words[-1]} is neither a path nor a server{meant}"
+    names = ", ".join(known)
     named = f"with a name ({names}), " if names else ""
     return UsageError(
         f"{problem}: end with {server_words.FORM}, for example {server_words.EXAMPLE}, "

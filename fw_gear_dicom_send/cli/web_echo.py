@@ -45,23 +45,24 @@ class WebCapabilities:
             "can": {"verify_find": can_query, "skip_existing": can_query},
         }
 
-    def lines(self) -> Iterator[str]:
+    @property
+    def result(self) -> str:
+        """The result of a store request without an image, with its duration."""
+        server = self.server
+        seconds = server.store_seconds * 1000
+        return f"STOW-RS: {server.store.words} without an image, in {seconds:.1f} ms"
+
+    def lines(self, *, is_full: bool) -> Iterator[str]:  # noqa: ARG002
         """Yield the capabilities as lines of 80 columns."""
         server = self.server
         yield f"{self.url} accepts store requests"
         yield from wrapped("Server: ", server.product or "unnamed", indent=4)
         yield from security(server.tls, is_verified=self.is_verified)
-        yield f"STOW-RS: {self.store_result}"
+        yield self.result
         can_query = server.query.is_success
         yield f"QIDO-RS: {'success' if can_query else server.query.words}"
         possible = "possible" if can_query else "not possible without QIDO-RS"
         yield f"verify find, skip_existing: {possible}"
-
-    @property
-    def store_result(self) -> str:
-        """The result of a store request without an image, with its duration."""
-        server = self.server
-        return f"{server.store.words} without an image, in {server.store_seconds * 1000:.1f} ms"
 
 
 def examine(config: SendConfig, url: ServerURL, context: "TLSContext | None") -> WebCapabilities:

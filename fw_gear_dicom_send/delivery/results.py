@@ -113,12 +113,18 @@ _FOUND = Reason(Kind.ALREADY_STORED)
 class AlreadyStored:
     """An image that was not sent because the server already has it.
 
-    `reason` says how this is known. `is_equal` means that the dataset is known to be equal.
+    `reason` says how this is known. `is_equal` means that the dataset is known to be equal. A
+    duplicate is equal to another image of this run.
     """
 
     transfer: ClassVar[Transfer] = Transfer()
     reason: Reason = _FOUND
     is_equal: bool = False
+
+    @property
+    def is_duplicate(self) -> bool:
+        """Whether the image is a duplicate."""
+        return self.reason.kind is Kind.DUPLICATE
 
     @property
     def remarks(self) -> tuple[Reason, ...]:

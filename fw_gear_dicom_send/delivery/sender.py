@@ -61,7 +61,8 @@ class SenderFacts:
     `max_rate` is the limit of all connections together, in bytes per second, 0 for none.
     `retries` is the number of resent images. `losses` is the number of connections that were lost
     with an image, and `lost_at` the times of the latest losses, on the clock of the retry policy.
-    `given_up` is the reason why the run gave up the server, None if it did not.
+    `given_up` is the reason why the run gave up the server, None if it did not. `is_away` means
+    that the run waits for the server, which accepts no connection or no image.
     """
 
     connections: int = 0
@@ -71,6 +72,7 @@ class SenderFacts:
     losses: int = 0
     lost_at: tuple[float, ...] = ()
     given_up: Reason | None = None
+    is_away: bool = False
 
 
 class Inquirer(Protocol):

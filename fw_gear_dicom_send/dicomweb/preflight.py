@@ -33,8 +33,8 @@ _MAX_MEASUREMENTS = 3
 _MAX_REDIRECTS = 5
 _STUDIES = "/studies"
 _WRONG_BASE = "check the path of the URL: it must be the base of the DICOMweb service"
-_WRONG_SCHEME = "check that destination is the URL of a DICOMweb server, and http or https"
-_CREDENTIALS = "check authorization, and the permissions on the server"
+_WRONG_SCHEME = "check that {destination} is the URL of a DICOMweb server, and http or https"
+_CREDENTIALS = "check {authorization}, and the permissions on the server"
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,9 @@ def _redirected(service: WebService, response: Response) -> str:
         found = None
     where = service.hide(str(found)) if found else "an invalid URL"
     if not found or found.origin != service.url.origin:
-        advice = "set destination to the URL of the server itself, as no credential goes elsewhere"
+        advice = (
+            "set {destination} to the URL of the server itself, as no credential goes elsewhere"
+        )
         raise _error(service, f"the server redirects to {where}", advice)
     if not found.path.endswith(_STUDIES):
         raise _error(service, f"the server redirects to {where}", _WRONG_BASE)
@@ -185,7 +187,7 @@ def _explained(service: WebService) -> Iterator[None]:
             case TLSError():
                 advice = exc.advice
             case NoConnectionError():
-                advice = "check destination, that the server runs, and that no firewall blocks it"
+                advice = "check {destination}, that the server runs, and that no firewall blocks it"
             case TokenError() | ClosedError(reason=Reason(kind=Kind.NOT_AUTHORIZED)):
                 advice = _CREDENTIALS
             case _:
@@ -194,4 +196,4 @@ def _explained(service: WebService) -> Iterator[None]:
 
 
 def _error(service: WebService, problem: str, advice: str) -> ServerError:
-    return ServerError(f"{service.url}: {problem}: {advice}")
+    return ServerError(f"{service.url}: {problem}", advice)

@@ -142,6 +142,7 @@ class WebSender:
             retries=health.retries,
             losses=health.losses,
             lost_at=tuple(health.lost_at),
+            is_away=health.is_at_fault,
             given_up=None if health.given_up is RUN_ENDED else health.given_up,
         )
 

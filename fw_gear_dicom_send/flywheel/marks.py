@@ -52,6 +52,7 @@ def mark(
         "images": account.images,
         "sent": account.sent,
         "already_there": account.already_stored,
+        "duplicates": account.duplicates,
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "version": __version__,
     }

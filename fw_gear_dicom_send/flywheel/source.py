@@ -93,7 +93,6 @@ class FlywheelReports:
     The mutable state is `first`, the report that was delivered first. It is the report on files.
     """
 
-    time_format = "%Y-%m-%d_%H:%M:%S"
     reports_failed_starts = True
 
     def __init__(self, site: Site, destination: Container) -> None:

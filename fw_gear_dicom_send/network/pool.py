@@ -152,6 +152,11 @@ class AssociationPool:
         return self._state.recovered_at
 
     @property
+    def is_away(self) -> bool:
+        """Whether the peer accepts no association now."""
+        return self._state.down_since is not None
+
+    @property
     def closed_reason(self) -> Reason | None:
         """The reason why the pool lends no more associations, None while it does."""
         return self._state.closed_reason

@@ -8,6 +8,7 @@ from time import monotonic
 
 from ..dicom.uids import PATIENT_ROOT_FIND, STORAGE_COMMITMENT, STUDY_ROOT_FIND, VERIFICATION
 from ..errors import ServerError
+from ..reasons import Kind
 from ..retry import RetryPolicy, retry
 from .association import StorageAssociation
 from .context_limit import open_with_fitting_contexts
@@ -35,16 +36,22 @@ SERVICES = (STUDY_ROOT_FIND, PATIENT_ROOT_FIND, STORAGE_COMMITMENT)
 
 _VERIFICATION = tuple(Context(VERIFICATION, syntax) for syntax in FALLBACK_SYNTAXES)
 _ADVICE = {
-    NoConnectionError: "check destination and port, that the server runs, and that no firewall "
+    NoConnectionError: "check {destination} and {port}, that the server runs, and that no firewall "
     "blocks the connection",
-    NoAnswerError: "check that destination and port belong to a DICOM server, and whether it "
+    NoAnswerError: "check that a DICOM server uses {destination} and {port}, and whether it "
     "requires TLS",
     TransientRejectionError: "try again later, or have the server's limit of associations raised",
-    AssociationError: "check called_ae and calling_ae, and that the server knows both",
+    AssociationError: "check {called_ae} and {calling_ae}, and that the server knows both",
 }
+_UNKNOWN_HERE = (
+    "the server may end an association at a query because it does not know calling_ae; add it "
+    "there (Orthanc: in DicomModalities), name another AE in query_ae and query_port, or turn off "
+    "verify and skip_existing"
+)
+"""Orthanc accepts associations from any AE title, but no queries."""
 _NO_SERVICE = (
-    "have it enabled for calling_ae (Orthanc: in DicomModalities), name another AE in query_ae "
-    "and query_port, or turn off verify and skip_existing"
+    "have it enabled for {calling_ae} (Orthanc: in DicomModalities), name another AE in {query_ae} "
+    "and {query_port}, or turn off {verify} and {skip_existing}"
 )
 
 
@@ -88,7 +95,9 @@ def check(
             refusal = service.refusal(alone)
             alone.release()
             if refusal:
-                raise ServerError(_refusal(service.service, peer, refusal.text))
+                is_lost = refusal.kind is Kind.CONNECTION_LOST
+                advice = _UNKNOWN_HERE if is_lost else _NO_SERVICE
+                raise _refusal(service.service, peer, refusal.text, advice)
         return ServerInfo(
             assoc.implementation,
             assoc.max_pdu_length,
@@ -163,9 +172,9 @@ def _answers(
     return assoc.accepted, "" if is_accepted else words
 
 
-def _refusal(service: str, peer: PeerAE, cause: object) -> str:
-    """Return the message for a server without a service that the run needs."""
-    return f"Cannot use {service} at {peer.where}: {cause}: {_NO_SERVICE}"
+def _refusal(service: str, peer: PeerAE, cause: object, advice: str = _NO_SERVICE) -> ServerError:
+    """Return the error for a server without a service that the run needs."""
+    return ServerError(f"Cannot use {service} at {peer.where}: {cause}", advice)
 
 
 def _log_identity(identity: UserIdentity, *, is_confirmed: bool) -> None:
@@ -196,7 +205,7 @@ def _open_with(
             raise
         _open(peer, tls_context, _VERIFICATION, policy, timeouts).release()
         names = " and ".join(service.service for service in services)
-        raise ServerError(_refusal(names, peer, exc)) from exc
+        raise _refusal(names, peer, exc) from exc
 
 
 @contextmanager
@@ -205,11 +214,10 @@ def _explained(purpose: str = "") -> Iterator[None]:
     try:
         yield
     except TLSError as exc:
-        raise ServerError(f"{start}{exc}: {exc.advice}") from exc
+        raise ServerError(f"{start}{exc}", exc.advice) from exc
     except AssociationError as exc:
-        raise ServerError(
-            f"{start}{exc}: {_ADVICE.get(type(exc), _ADVICE[NoAnswerError])}"
-        ) from exc
+        advice = _ADVICE.get(type(exc), _ADVICE[NoAnswerError])
+        raise ServerError(f"{start}{exc}", advice) from exc
 
 
 def _open(

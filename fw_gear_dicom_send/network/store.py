@@ -192,6 +192,7 @@ class StorageSCU:
             retries=health.retries,
             losses=health.losses,
             lost_at=tuple(health.lost_at),
+            is_away=self._pool.is_away or health.is_at_fault,
             given_up=None if health.given_up is RUN_ENDED else health.given_up,
         )
 

@@ -14,7 +14,7 @@ from .types import TLSSession
 class HandshakeFailure:
     """Cause of a failed TLS handshake, and the recommended action.
 
-    `is_final` is true if a retry would fail as well.
+    The advice has options in braces. `is_final` is true if a retry would fail as well.
     """
 
     cause: str
@@ -28,18 +28,18 @@ def _certificate(cause: str, advice: str) -> HandshakeFailure:
     return HandshakeFailure(cause, advice, kind=Kind.TLS_CERTIFICATE)
 
 
-TLS_ONLY = HandshakeFailure("the server requires TLS", "set tls_enabled")
+TLS_ONLY = HandshakeFailure("the server requires TLS", "set {tls_enabled}")
 
-_TLS_PORT = "check port (usually 2762 for TLS), and that the server accepts TLS on it"
+_TLS_PORT = "check {port} (usually 2762 for TLS), and that the server accepts TLS on it"
 _PLAIN_TEXT = HandshakeFailure("the server does not speak TLS", _TLS_PORT)
 _NO_VERSION = HandshakeFailure(
     "the server supports neither TLS 1.2 nor, if the profile allows it, TLS 1.3",
-    "have a current version enabled on the server, or choose another tls_security_profile",
+    "have a current version enabled on the server, or choose another {tls_security_profile}",
 )
 _NOTHING_IN_COMMON = HandshakeFailure(
     "server and client have no TLS version or cipher suite in common",
-    "choose another tls_security_profile, or have TLS 1.2 or 1.3 with AES-GCM and ECDHE enabled on "
-    "the server",
+    "choose another {tls_security_profile}, or have TLS 1.2 or 1.3 with AES-GCM and ECDHE enabled "
+    "on the server",
 )
 _BY_REASON: Mapping[str, HandshakeFailure] = {
     "WRONG_VERSION_NUMBER": _PLAIN_TEXT,
@@ -64,20 +64,20 @@ _FAILURE = "SSLV3_ALERT_HANDSHAKE_FAILURE"
 """Alert of a TLS 1.2 server to a client without a certificate (RFC 5246 7.4.6)."""
 _ASKS_FOR_CERTIFICATE = _certificate(
     "the server requires a client certificate",
-    "set key and cert, signed by a CA that the server trusts",
+    "set {key} and {cert}, signed by a CA that the server trusts",
 )
 _REFUSED = HandshakeFailure(
     "the server ended the TLS connection (handshake failure)",
-    "have the server trust the CA of cert, and turn off renegotiation",
+    "have the server trust the CA of {cert}, and turn off renegotiation",
 )
 _NOT_TRUSTED = _certificate(
     "the server's certificate is not trusted",
-    "set add_cert_file to the certificate of its CA, or to its own certificate",
+    "set {add_cert_file} to the certificate of its CA, or to its own certificate",
 )
 _OTHER_NAME = _certificate(
-    "the name in the server's certificate does not match destination",
-    "set destination to the name in the certificate; or set add_cert_file to the server's own "
-    "certificate, without tls_check_hostname",
+    "the name in the server's certificate does not match its host name",
+    "set {destination} to the name in the certificate; or set {add_cert_file} to the server's own "
+    "certificate, without {tls_check_hostname}",
 )
 _WEAK = _certificate(
     "the server's certificate is too weak",
@@ -154,7 +154,7 @@ def _explain_reason(reason: str) -> HandshakeFailure:
     if own := _OWN_CERTIFICATE.fullmatch(reason):
         return _certificate(
             f"the server rejected the client certificate ({_words(own[1])})",
-            "have the server trust the CA of cert, or use the cert and key that it expects",
+            "have the server trust the CA of {cert}, or use the {cert} and {key} that it expects",
         )
     return HandshakeFailure(f"the TLS handshake failed ({_words(reason)})", _TLS_PORT)
 

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from ssl import SSLCertVerificationError
 from typing import Protocol
 
-from ..errors import ConfigError
 from ..reasons import Kind, Reason
-from .connection import Connection, addresses
+from .connection import Connection
 from .errors import NoConnectionError, NoHandshakeError, TLSError
 from .throttle import Throttle
 from .timeouts import DEFAULT_TIMEOUTS, Timeouts
@@ -87,15 +86,6 @@ class Transport:
 
 
 DEFAULT_TRANSPORT = Transport()
-
-
-def resolve(peer: Place, timeouts: Timeouts = DEFAULT_TIMEOUTS) -> None:
-    """Check that the peer's host name can be resolved. Raises ConfigError if not."""
-    try:
-        addresses(peer.host, peer.port, timeouts.resolve)
-    except (OSError, UnicodeError) as exc:
-        allowed = "a host name that can be resolved, or an IPv4 or IPv6 address"
-        raise ConfigError("destination", peer.host, allowed) from exc
 
 
 def open_directly(connection: Connection, peer: Place) -> None:

@@ -67,6 +67,22 @@ def images_on(server: ServerKey, path: Path) -> Iterator[EarlierImage]:
         log.warning("Skipping %s in the report %s", quantity(damaged, "damaged row"), name)
 
 
+def is_about(server: ServerKey, path: Path) -> bool:
+    """Return whether a file is a per-image report whose first image was sent to a server."""
+    try:
+        with path.open("rb") as file:
+            row = next(read_table(file, _NEEDED) or iter(()), None)
+    except OSError:
+        return False
+    return row is not None and _is_to(server, row)
+
+
+def _is_to(server: ServerKey, row: Row) -> bool:
+    """Return whether the image of a row was sent to a server."""
+    host, *place = (row[name] for name in SERVER)
+    return (_folded(host), *place) == (_folded(server[0]), *server[1:])
+
+
 def _image(row: Row | None, server: ServerKey) -> EarlierImage | None:
     """Return the image in a row, None if the row is not about a known dataset on the server.
 
@@ -74,8 +90,8 @@ def _image(row: Row | None, server: ServerKey) -> EarlierImage | None:
     """
     if row is None:
         raise ValueError
-    uid, (host, *place) = row["SOP Instance UID"], (row[name] for name in SERVER)
-    if (_folded(host), *place) != (_folded(server[0]), *server[1:]) or not uid:
+    uid = row["SOP Instance UID"]
+    if not uid or not _is_to(server, row):
         return None
     if Kind.NOT_STORED.code == row.get("Code") or row.get("Verified") == Verdict.ABSENT.value:
         return EarlierImage(uid, is_stored=False)

@@ -21,6 +21,7 @@ class FileCount:
     images: int = 0
     sent: int = 0
     already_stored: int = 0
+    duplicates: int = 0
     planned: int = 0
     _remarks: dict[tuple[tuple[Reason, ...], bool], Remark] = field(default_factory=dict)
     _trouble: Reason | None = _NOT_REACHED
@@ -39,17 +40,21 @@ class FileCount:
         is_failure = isinstance(result, NotSent)
         self.images += 1
         self.sent += isinstance(result, Sent)
-        self.already_stored += isinstance(result, AlreadyStored)
+        if isinstance(result, AlreadyStored):
+            self.already_stored += not result.is_duplicate
+            self.duplicates += result.is_duplicate
         self.planned += isinstance(result, Planned)
         reasons = (
             (*result.remarks, result.reason) if isinstance(result, NotSent) else result.remarks
         )
         if reasons:
-            if (reasons, is_failure) not in self._remarks and len(self._remarks) >= _MAX_REMARKS:
+            key = (_without_place(reasons), is_failure)
+            if key not in self._remarks and len(self._remarks) >= _MAX_REMARKS:
                 reasons = (Reason(Kind.OTHER),)
+                key = (reasons, is_failure)
             new = Remark(reasons, 0, failure=is_failure, member=member)
-            known = self._remarks.get((reasons, is_failure), new)
-            self._remarks[reasons, is_failure] = replace(known, images=known.images + 1)
+            known = self._remarks.get(key, new)
+            self._remarks[key] = replace(known, images=known.images + 1)
 
     def end(
         self,
@@ -87,20 +92,28 @@ class FileCount:
             remarks.insert(0, Remark((self._remark,), 0, failure=False))
         images = max(self.images, self._expected or 0)
         interrupted = _INTERRUPTED if self.images < images else None
+        total = images + bool(self._trouble and images)
         if trouble := self._trouble or interrupted:
-            remarks.append(Remark((trouble,), 0, failure=True))
+            unseen = total - self.images
+            remarks.append(Remark((trouble,), 0, failure=True, unseen=unseen))
         if self._unread:
             remarks.append(Remark((_NOT_REACHED,), self._unread, failure=True))
-        unseen = bool(self._trouble and images)
         return FileReport(
             self.entry,
-            images + unseen + self._unread,
+            total + self._unread,
             self.sent,
             tuple(remarks),
             already_stored=self.already_stored,
             planned=self.planned if self.is_dry else None,
             skipped=self._skipped,
+            duplicates=self.duplicates,
         )
+
+
+def _without_place(reasons: tuple[Reason, ...]) -> tuple[Reason, ...]:
+    """Return reasons without the places of other images, which would each be a remark."""
+    *others, last = reasons
+    return (*others, Reason(last.kind)) if last.kind is Kind.DUPLICATE_UID else reasons
 
 
 class FileCounts(dict[FileEntry, FileCount]):

@@ -13,12 +13,16 @@ from ..models import FileEntry, FileReport, ImageRecord
 from ..retry import CLOCK, MonotonicClock
 from ..text import MEGABYTE, quantity
 from .events import Observer, surviving
-from .wording import image_counts
+from .wording import file_result, not_sent_again
 
 log = logging.getLogger(__name__)
 
 MAX_FILE_LINES = 100
 """Maximum number of files that each get a line; with more, only incomplete files get one."""
+
+
+_MIN_ELAPSED = 3.0
+"""Seconds before a remaining time is estimated."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,7 @@ class Count:
 
     sent: int = 0
     already_stored: int = 0
+    duplicates: int = 0
     planned: int = 0
     not_sent: int = 0
     bytes: int = 0
@@ -46,6 +51,12 @@ class Count:
     file_bytes: int = 0
     position: int = 0
     lines: int = 0
+    failed_files: int = 0
+
+    @property
+    def has_failures(self) -> bool:
+        """Whether an image or a file failed."""
+        return bool(self.not_sent or self.failed_files)
 
     @property
     def read(self) -> int:
@@ -54,14 +65,13 @@ class Count:
 
     def add(self, record: ImageRecord) -> None:
         """Count an image; `bytes` counts only sent images."""
-        if record.entry.size:
-            self.position = min(record.position, record.entry.size)
         match record.result:
             case Sent():
                 self.sent += 1
                 self.bytes += record.sent_size
-            case AlreadyStored():
-                self.already_stored += 1
+            case AlreadyStored() as known:
+                self.already_stored += not known.is_duplicate
+                self.duplicates += known.is_duplicate
             case Planned():
                 self.planned += 1
             case NotSent():
@@ -69,7 +79,11 @@ class Count:
 
 
 class Progress(Observer):
-    """Counter of images and files that logs progress lines on its own thread."""
+    """Counter of images and files that logs progress lines on its own thread.
+
+    The mutable state is the counts, the files that are done, the positions in the others, and the
+    step after the first pass.
+    """
 
     def __init__(
         self,
@@ -92,6 +106,10 @@ class Progress(Observer):
         self._sender = sender
         self._count = Count()
         self._last = Count()
+        self._done: set[FileEntry] = set()
+        self._positions: dict[FileEntry, int] = {}
+        self._step = ""
+        self._is_resending = False
         self._lock = Lock()
         self._begun = self._last_at = self._clock.now()
         self._is_over = Event()
@@ -110,15 +128,37 @@ class Progress(Observer):
 
     def image(self, record: ImageRecord) -> None:
         """Count an image."""
+        if self._is_resending:
+            return
+        entry = record.entry
         with self._lock:
             self._count.add(record)
+            # Several files may be open, and images in quarantine come last.
+            before = self._positions.get(entry, 0)
+            position = min(record.position, entry.size or 0)
+            if position > before and entry not in self._done:
+                self._positions[entry] = position
+                self._count.position += position - before
+
+    def start_resending(self) -> None:
+        """Stop counting: all further images are resent and already counted."""
+        self._is_resending = True
+
+    def note(self, step: str) -> None:
+        """Show a step after the first pass, or none if `step` is empty."""
+        self._step = step
 
     def file(self, report: FileReport) -> None:
         """Count a file, and log its result."""
+        entry = report.entry
+        if self._is_resending or entry in self._done:
+            return
         with self._lock:
+            self._done.add(entry)
             self._count.files += 1
-            self._count.file_bytes += report.entry.size or 0
-            self._count.position = 0
+            self._count.failed_files += not (report.is_complete or report.has_no_image)
+            self._count.file_bytes += entry.size or 0
+            self._count.position -= self._positions.pop(entry, 0)
             is_shown = self._files <= MAX_FILE_LINES or (
                 not report.is_complete and self._count.lines < MAX_FILE_LINES
             )
@@ -126,8 +166,8 @@ class Progress(Observer):
         log.log(
             logging.INFO if is_shown else logging.DEBUG,
             "%s: %s",
-            report.entry.name,
-            image_counts(report),
+            entry.name,
+            file_result(report),
         )
 
     def line(self) -> str:
@@ -142,7 +182,7 @@ class Progress(Observer):
             done = f"{quantity(count.planned, 'image')} would be sent"
         parts = [
             done,
-            *([f"{count.already_stored:,} already there"] if count.already_stored else ()),
+            *not_sent_again(count.already_stored, count.duplicates),
             f"{count.not_sent:,} failed",
             f"{count.files:,} of {quantity(self._files, self._noun)} done",
         ]
@@ -155,8 +195,14 @@ class Progress(Observer):
         )
         if left := self._time_left(count, now):
             parts.append(f"{left} left")
+        if step := self._step_now():
+            parts.append(step)
         parts.append(self._connections())
         return "Progress: " + "; ".join(parts)
+
+    def _step_now(self) -> str:
+        """Return what the run waits for, or empty text while it sends."""
+        return self._step or ("waiting for the server" if self._sender.facts().is_away else "")
 
     def _connections(self) -> str:
         """Return the number of connections and of retries."""
@@ -177,11 +223,11 @@ class Progress(Observer):
         return intervals.early if is_early else intervals.later
 
     def _time_left(self, count: Count, now: float) -> str:
-        done = count.read
-        if not 0 < done < self._file_bytes:
+        done, elapsed = count.read, now - self._begun
+        if not 0 < done < self._file_bytes or elapsed < _MIN_ELAPSED:
             return ""
-        seconds = (now - self._begun) * (self._file_bytes - done) / done
-        minutes, seconds = divmod(round(max(seconds, 0)), 60)
+        seconds = elapsed * (self._file_bytes - done) / done
+        minutes, seconds = divmod(round(seconds), 60)
         hours, minutes = divmod(minutes, 60)
         return f"{hours} h {minutes} min" if hours else f"{minutes} min {seconds} s"
 

@@ -5,9 +5,10 @@ import logging
 import platform
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Protocol
 
@@ -19,7 +20,7 @@ from ..errors import DicomSendError, SiteError
 from ..left_out import LeftOutFiles
 from ..models import Container, Exclusion, FileEntry, FileReport, Selection
 from ..reasons import Kind, Program, Reason, Skipped
-from ..report_names import Report, report_name
+from ..report_names import TIME_FORMAT, Report, report_name
 from ..text import quantity
 from . import files_csv, run_page, schemas
 from .events import Observer, surviving
@@ -27,7 +28,8 @@ from .image_notes import ImageNotes, missing_text
 from .images_csv import ImagesCSV
 from .modality_counts import ModalityCounts
 from .output import write_whole
-from .reason_groups import ImageExamples, common_refusal
+from .reason_groups import ImageExamples, main_cause
+from .result_line import result_line
 from .throughput import Throughput
 from .verification import Verifications
 from .wording import image_counts, skipped_files
@@ -38,19 +40,20 @@ _LIBRARIES = ("pynetdicom", "pydicom", "flywheel-gear-toolkit", "fw-core-client"
 
 
 def versions() -> tuple[tuple[str, str], ...]:
-    """Return the versions of this package, of Python and of libraries."""
-    own = [("dicom-send", __version__), ("Python", platform.python_version())]
-    return (*own, *((name, version(name)) for name in _LIBRARIES))
+    """Return the versions of this package, of Python and of installed libraries."""
+    found = [("dicom-send", __version__), ("Python", platform.python_version())]
+    for name in _LIBRARIES:
+        with suppress(PackageNotFoundError):
+            found.append((name, version(name)))
+    return tuple(found)
 
 
 class ReportSink(Protocol):
     """Receiver of the reports of a run.
 
-    `time_format` is the format of the time in their names. `reports_failed_starts` enables reports
-    of runs that fail before the first image.
+    `reports_failed_starts` enables reports of runs that fail before the first image.
     """
 
-    time_format: str
     reports_failed_starts: bool
 
     def rows(self, reports: Sequence[FileReport]) -> Sequence[FileReport]:
@@ -72,15 +75,14 @@ class Reports:
         server: ServerKey,
         selection: Selection,
         output: Path,
-        time_format: str,
     ) -> None:
-        """Start the reports in `output`; `time_format` is the format of the time in their names."""
+        """Start the reports in `output`."""
         self._config = config
         self._selection = selection
         self._program = selection.origin.program
         self._output = output
         self._started = datetime.now().astimezone()
-        self._time = f"{self._started:{time_format}}"
+        self._time = f"{self._started:{TIME_FORMAT}}"
         self._throughput = Throughput()
         self._modalities = ModalityCounts()
         self._examples = ImageExamples()
@@ -100,6 +102,7 @@ class Reports:
 
     def start_resending(self) -> None:
         """From now on, let resent images replace their earlier results."""
+        self._throughput.start_resending()
         self._modalities.start_resending()
         self._notes.start_resending()
         if self.images:
@@ -123,15 +126,20 @@ class Reports:
         reported = {row.entry for row in rows}
         passed_over = LeftOutFiles()
         skipped: Counter[Skipped] = Counter()
+        places = {row.entry.parent for row in rows}
         for row in all_rows:
             skipped.update(dict(row.skipped))
             if row.entry.is_any_archive and row.entry not in reported:
                 passed_over.add(Exclusion.NO_IMAGE, row.entry.name)
+            elif self._program is Program.COMMAND and row.entry.parent not in places:
+                places.add(row.entry.parent)
+                passed_over.add(Exclusion.NO_IMAGE_BELOW, row.entry.parent.id)
         config, selection, facts = self._config, self._selection, sender.facts()
         note = " (dry run: nothing was sent)" * config.dry_run
         return Account(
             server=config.server,
             options=tuple(config.in_effect()),
+            warnings=config.warnings,
             title=f"DICOM send: {selection.report_label}{note}",
             origin=selection.origin,
             left_out=selection.left_out,
@@ -148,11 +156,10 @@ class Reports:
             other_content=dict(self._notes.content),
             retries=facts.retries,
             losses=facts.losses,
-            given_up=facts.given_up.text if facts.given_up else "",
+            given_up=facts.given_up,
             sections=sender.sections(),
             versions=versions(),
-            error=str(error or ""),
-            error_code=error.exit_code if error else None,
+            error=error,
         )
 
     def publish(
@@ -168,6 +175,9 @@ class Reports:
             account = self._publish(sink, account, verifications)
         if self._program is Program.GEAR:
             # The command has logged each path, and its closing line has the counts.
+            if account.has_started:
+                level = logging.INFO if account.is_success else logging.ERROR
+                log.log(level, "%s", result_line(account, account.server.label))
             title = self._text(Report.FILES).capitalize()
             log.info("%s\n%s", title, files_csv.render_table(account.rows))
         return account
@@ -179,8 +189,8 @@ class Reports:
 
     def _log(self, account: Account) -> None:
         """Log the results, the reason why the run ended early or sent nothing first."""
-        cause = account.cause or common_refusal(account.rows)
-        if account.has_started and cause:
+        cause = main_cause(account)
+        if account.has_started and cause and not account.is_cancelled:
             log.error("%s", cause)
         for left_out in account.without_image:
             log.info("%s", left_out.text)

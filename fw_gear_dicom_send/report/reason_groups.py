@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
+from ..account import Account
 from ..delivery.results import NotSent
 from ..dicom.uids import printable_uid_or_empty
 from ..models import FileEntry, FileReport, ImageRecord, Remark
@@ -32,14 +33,14 @@ class ReasonGroup:
     paths: list[str] = field(default_factory=list)
     _last_path: str | None = None
 
-    def add(self, path: str, text: str, images: int) -> None:
+    def add(self, path: str, text: str, remark: Remark) -> None:
         """Count a remark on a file or on its images; remarks on the same file must be adjacent."""
-        self.images += images
+        self.images += remark.count
         self.files += path != self._last_path
         self._last_path = path
         if text in self.texts or len(self.texts) < MAX_TEXTS:
-            self.texts[text] = self.texts.get(text, 0) + images
-        if not images and len(self.paths) < MAX_EXAMPLES:
+            self.texts[text] = self.texts.get(text, 0) + remark.count
+        if not remark.images and len(self.paths) < MAX_EXAMPLES:
             self.paths.append(path)
 
 
@@ -66,6 +67,11 @@ def common_refusal(reports: Iterable[FileReport]) -> str:
             text = max(group.texts, key=lambda text: group.texts[text])
             return f"The server refused all {images:,} images: {text}"
     return ""
+
+
+def main_cause(account: Account) -> str:
+    """Return why the run ended early, or why the server refused all images; empty otherwise."""
+    return account.cause or common_refusal(account.rows)
 
 
 def notes(reports: Iterable[FileReport]) -> list[ReasonGroup]:
@@ -108,7 +114,7 @@ class ImageExamples(Observer):
             return
         images = self._images.setdefault(cause, {})
         if len(images) < MAX_EXAMPLES:
-            known = (entry.path, member, printable_uid_or_empty(uid))
+            known = (entry.place(member), printable_uid_or_empty(uid))
             images[", ".join(filter(None, known))] = None
 
 
@@ -123,5 +129,5 @@ def _group(found: Iterable[tuple[FileReport, Reason, str, Remark]]) -> list[Reas
     for report, reason, text, remark in found:
         cause = cause_of(reason)
         group = groups.setdefault(cause, ReasonGroup(cause))
-        group.add(report.entry.path, text, remark.images)
+        group.add(report.entry.path, text, remark)
     return sorted(groups.values(), key=lambda group: (-group.images, -group.files))

@@ -5,26 +5,31 @@ from datetime import datetime, timedelta
 
 from ..account import Account
 from ..models import FileReport
+from ..reasons import Kind
 from ..report_names import Report
 from ..sections import Bar, Details, Link, Named, Part, Parts, Section, Table, folded
-from ..text import MEGABYTE, duration, natural_key, quantity
+from ..text import MEGABYTE, duration, natural_key, quantity, sentence
 from . import charts, page, reason_groups
 from .image_notes import content_text, missing_text
 from .modality_counts import MAX_SERIES
-from .reason_groups import ReasonGroup
+from .reason_groups import ReasonGroup, main_cause
 from .wording import at_least, headline, image_counts, skipped_files
 
 MAX_FILES = 1_000
 """Maximum number of listed incomplete files, and of listed complete files."""
+_STOPPED = (Kind.NOT_REACHED, Kind.INTERRUPTED, Kind.NOT_VERIFIED)
+"""Kinds of images that a run without an early end would have processed."""
 MAX_TEXTS = 10
 """Maximum number of texts of a cause."""
 
 
 def render(account: Account) -> str:
     """Return the page."""
+    outcome = main_cause(account) if not account.cause else ""
+    outcome = outcome or headline(account)
     return page.render(
         account.title,
-        headline(account),
+        f"{outcome}. {account.advice}" if account.advice else outcome,
         is_good=account.is_complete and account.is_verified,
         facts=_head(account),
         tiles=_numbers(account),
@@ -35,12 +40,14 @@ def render(account: Account) -> str:
 def _sections(account: Account) -> Iterator[Section]:
     failures, notes = reason_groups.failures(account.rows), reason_groups.notes(account.rows)
     wrong: Parts = (_causes(failures, account),) if failures else ()
-    if not failures and account.is_verified:
+    if account.is_complete and account.is_verified:
         wrong = ("Nothing went wrong.",)
-    if refusal := reason_groups.common_refusal(account.rows):
-        wrong = (f"{refusal}.", *wrong)
     yield Section("What went wrong", (*_verified(account), *wrong))
-    about = missing_text(account.missing_identifiers), content_text(account.other_content)
+    about = (
+        *account.warnings,
+        missing_text(account.missing_identifiers),
+        content_text(account.other_content),
+    )
     changes: Parts = (_causes(notes, account, is_labelled=True),) if notes else ()
     if warnings := (*_sentences(about), *changes):
         yield Section("Warnings and changes", warnings)
@@ -62,7 +69,7 @@ def _sections(account: Account) -> Iterator[Section]:
 
 
 def _sentences(texts: Iterable[str]) -> Parts:
-    return tuple(f"{text}." for text in texts if text)
+    return tuple(map(sentence, filter(None, texts)))
 
 
 def _head(account: Account) -> Iterator[Named]:
@@ -90,14 +97,13 @@ def _numbers(account: Account) -> list[Named]:
     """Return the numbers of the run."""
     complete = sum(row.is_complete for row in account.rows)
     work = account.throughput
-    sent, seconds = sum(work.images), work.seconds
     would_be = "that would be " if account.is_dry else ""
     numbers: list[Named] = [
         *_images(account),
         (f"{_files_title(account)} {would_be}complete", f"{complete:,} of {len(account.rows):,}"),
         ("Data sent", f"{sum(work.bytes) / MEGABYTE:,.1f} MB"),
-        ("Time", duration(seconds)),
-        ("Rate", f"{sent / seconds:,.1f} images/s" if seconds else "-"),
+        ("Time", duration(work.seconds)),
+        ("Rate", f"{rate:,.1f} images/s" if (rate := work.images_per_second) else "-"),
     ]
     if checked := account.verification:
         numbers.insert(1, ("Images verified", f"{checked.verified:,} of {checked.images:,}"))
@@ -115,41 +121,48 @@ def _label(account: Account) -> str:
     """Return the label for the good images of a file."""
     if account.is_dry:
         return "Would be sent"
-    return "Images on the server" if account.already_stored else "Images sent"
+    is_known = account.already_stored or account.duplicates
+    return "Images on the server" if is_known else "Images sent"
 
 
 def _images(account: Account) -> Iterator[Named]:
     """Yield the numbers of images, separately for existing and sent images."""
-    already = account.already_stored
-    good = account.planned if account.is_dry else account.sent + already
+    already, duplicates = account.already_stored, account.duplicates
+    good = account.planned if account.is_dry else account.sent + already + duplicates
     yield _label(account), f"{good:,} of {at_least(account.rows)}{account.images:,}"
     if already:
         yield "Already there", already
-        if not account.is_dry:
-            yield "Images sent", account.sent
+    if duplicates:
+        yield "Duplicates", duplicates
+    if (already or duplicates) and not account.is_dry:
+        yield "Images sent", account.sent
 
 
 def _verified(account: Account) -> Parts:
     """Return the number of verified images, and advice for the others."""
     if not (verification := account.verification):
         return ()
-    advice = dict.fromkeys(
-        reason.kind.advice_for(account.origin.program) for reason, _ in verification.causes
-    )
+    advice = dict.fromkeys(_advice(reason.kind, account) for reason, _ in verification.causes)
     return (" ".join([f"{verification.text}.", *advice]),)
 
 
 def _causes(groups: Iterable[ReasonGroup], account: Account, *, is_labelled: bool = False) -> Table:
     """Return a table of causes, with a label if their texts are only parts of sentences."""
-    program = account.origin.program
     rows: list[Parts] = []
     for group in groups:
         kind = group.cause.kind
         label = f"{kind.code.replace('-', ' ').capitalize()}: " if is_labelled else ""
         cause = _cause(group, account, label)
-        rows.append((cause, group.images, group.files, kind.advice_for(program)))
+        rows.append((cause, group.images, group.files, _advice(kind, account)))
     columns = {"Reason": "", "Images": "number", _files_title(account): "number", "What to do": ""}
     return Table(columns, rows)
+
+
+def _advice(kind: Kind, account: Account) -> str:
+    """Return the advice for a cause; if the run ended early, that for its end."""
+    if kind in _STOPPED and account.error:
+        return account.advice
+    return kind.advice_for(account.origin.program)
 
 
 def _cause(group: ReasonGroup, account: Account, label: str) -> Parts:
@@ -184,16 +197,18 @@ def _files(account: Account) -> Parts:
         (noun.capitalize(), "long", lambda row: row.entry.path),
         (_label(account), "number", lambda row: row.stored if row.planned is None else row.planned),
         ("Already there", "number", lambda row: row.already_stored),
+        ("Duplicates", "number", lambda row: row.duplicates),
         ("Verified", "number", lambda row: row.verified or 0),
         ("Images found", "number", lambda row: row.images),
         ("Share", "minor", _bar),
         ("Status", "words", lambda row: row.status),
     ]
-    if not account.verification:
-        del columns[3]
-    if not account.already_stored:
-        del columns[2]
-
+    unused = {
+        "Already there": not account.already_stored,
+        "Duplicates": not account.duplicates,
+        "Verified": not account.verification,
+    }
+    columns = [column for column in columns if not unused.get(column[0])]
     table = Table(
         {title: look for title, look, _ in columns},
         [[cell(row) for _, _, cell in columns] for row in rows],

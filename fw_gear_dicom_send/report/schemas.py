@@ -28,8 +28,10 @@ from ..dicom.uids import name_of, printable_uid_or_empty
 from ..models import FileReport, ImageRecord, Remark
 from ..reasons import Kind, Program
 from ..text import MEGABYTE
+from .reason_groups import main_cause
 
 SENT, SENT_WITH_WARNING, ALREADY_THERE = "sent", "sent, with a warning", "already there"
+DUPLICATE = "duplicate"
 """Outcomes of images that are on the server."""
 NOT_SENT = "not sent"
 _NO_ANSWER = Answer(0, "")
@@ -69,7 +71,7 @@ FILES: tuple[Column[FileReport], ...] = (
 
 IMAGES: tuple[Column[ImageRecord], ...] = (
     Column("FW Path", lambda row: row.entry.path, own_name="Path"),
-    Column("Member", lambda row: row.name),
+    Column("Member", lambda row: row.name, own_name="File"),
     Column("SOP Class", lambda row: _name(row.sop_class_uid)),
     Column("SOP Instance UID", lambda row: printable_uid_or_empty(row.sop_instance_uid), True),
     Column("Transfer Syntax", lambda row: _name(row.transfer_syntax_uid)),
@@ -113,7 +115,7 @@ def outcome_of(result: StoreResult) -> str:
     """Return the value of the column `Outcome`."""
     match result:
         case AlreadyStored():
-            return ALREADY_THERE
+            return DUPLICATE if result.is_duplicate else ALREADY_THERE
         case NotSent():
             return NOT_SENT
         case Planned():
@@ -153,20 +155,22 @@ def _name(uid: str) -> str:
 def summary(account: Account) -> dict[str, Any]:
     """Return the summary as a JSON object; its only values of datasets are UIDs in remarks."""
     rows, work, verification = account.rows, account.throughput, account.verification
-    size, seconds = sum(work.bytes), work.seconds
     return {
         "schema_version": SCHEMA_VERSION,
         "program": {"name": "dicom-send", "version": __version__},
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "exit_code": account.exit_code,
         "complete": account.is_complete,
-        "error": account.error or None,
-        "cause": account.cause or None,
+        "error": str(account.error) if account.error else None,
+        "cause": main_cause(account) or None,
+        "advice": account.advice or None,
+        "warnings": list(account.warnings),
         "server": dict(account.server.facts) or None,
         "options": {option.name: value for option, value in account.options} or None,
         "images": account.images,
         "sent": account.sent,
         "already_there": account.already_stored,
+        "duplicates": account.duplicates,
         "would_be_sent": account.planned if account.is_dry else None,
         "repaired": account.images_with(Kind.REPAIRED),
         "converted": account.images_with(Kind.CONVERTED, Kind.CONVERTED_AS_ASKED),
@@ -177,10 +181,10 @@ def summary(account: Account) -> dict[str, Any]:
         "skipped": {kind.name.lower(): number for kind, number in account.skipped.items()},
         "missing_identifiers": dict(account.missing_identifiers),
         "not_selected": {files.cause.name.lower(): files.number for files in account.left_out},
-        "bytes_sent": size,
-        "seconds": round(seconds, 3),
-        "images_per_second": round(account.sent / seconds, 3) if seconds else 0.0,
-        "megabytes_per_second": round(size / MEGABYTE / seconds, 3) if seconds else 0.0,
+        "bytes_sent": sum(work.bytes),
+        "seconds": round(work.seconds, 3),
+        "images_per_second": round(work.images_per_second, 3),
+        "megabytes_per_second": round(work.bytes_per_second / MEGABYTE, 3),
         "retries": account.retries,
         "lost_associations": account.losses,
         "versions": dict(account.versions),
@@ -193,7 +197,7 @@ def _failed(rows: Sequence[FileReport]) -> dict[str, int]:
     """Return the number of failed images for each code."""
     counts: Counter[str] = Counter()
     for remark in (remark for row in rows for remark in row.remarks if remark.failure):
-        counts[remark.kind.code] += remark.images
+        counts[remark.kind.code] += remark.count
     return dict(counts)
 
 
@@ -203,6 +207,7 @@ def _file(row: FileReport) -> dict[str, Any]:
         "images": row.images,
         "sent": row.sent,
         "already_there": row.already_stored,
+        "duplicates": row.duplicates,
         "would_be_sent": row.planned,
         "verified": row.verified,
         "status": row.status,
@@ -222,6 +227,7 @@ def _remark(remark: Remark) -> dict[str, Any]:
     return {
         "text": remark.text,
         "code": remark.kind.code,
-        "images": remark.images,
+        "images": remark.count,
         "failure": remark.failure,
+        "first_image": remark.member,
     }

@@ -31,6 +31,12 @@ class Throughput(Observer):
         self._durations = [0] * (len(LIMITS) + 1)
         self._steps: Counter[int] = Counter()
         self._maximum = 0.0
+        self._rated = (0, 0, 0.0)
+        self._is_resending = False
+
+    def start_resending(self) -> None:
+        """Stop counting for the rates: the run has waited for the verification."""
+        self._is_resending = True
 
     def image(self, record: ImageRecord) -> None:
         """Count an image that was sent."""
@@ -41,7 +47,11 @@ class Throughput(Observer):
             self._maximum = max(self._maximum, seconds)
         if not isinstance(result, Sent):
             return
-        place = int((self._clock.now() - self._start) / self._slot)
+        seconds = self._clock.now() - self._start
+        if not self._is_resending:
+            images, size, _ = self._rated
+            self._rated = (images + 1, size + record.sent_size, seconds)
+        place = int(seconds / self._slot)
         while place >= MAX_SLOTS:
             self._images, self._bytes = _add_pairs(self._images), _add_pairs(self._bytes)
             self._slot *= 2
@@ -62,6 +72,7 @@ class Throughput(Observer):
             self._clock.now() - self._start,
             self._times(),
             tuple(time - self._start for time in losses),
+            *self._rated,
         )
 
     def _times(self) -> StoreTimes | None:

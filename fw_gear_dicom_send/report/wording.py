@@ -1,4 +1,4 @@
-"""Texts for the number of images: sent, already there, or would be sent."""
+"""Texts for the number of images: sent, already there, duplicates, or would be sent."""
 
 from collections.abc import Iterable, Mapping
 
@@ -16,28 +16,72 @@ def at_least(reports: Iterable[FileReport]) -> str:
 def image_counts(*reports: FileReport) -> str:
     """Return the number of images that were sent, or would be sent."""
     images = at_least(reports) + quantity(sum(report.images for report in reports), "image")
-    already = sum(report.already_stored for report in reports)
+    known = not_sent_again(
+        sum(report.already_stored for report in reports),
+        sum(report.duplicates for report in reports),
+    )
     if any(report.planned is not None for report in reports):
         planned = sum(report.planned or 0 for report in reports)
-        more = f", {already:,} already there" if already else ""
-        return f"{planned:,} of {images} would be sent{more}"
-    sent = sum(report.sent for report in reports)
-    if already:
-        stored = f"{sent + already:,} of {images} on the server"
-        return f"{stored}: {already:,} already there, {sent:,} sent"
-    return f"{sent:,} of {images} sent"
+        return ", ".join((f"{planned:,} of {images} would be sent", *known))
+    sent = f"{sum(report.sent for report in reports):,}"
+    if known:
+        stored = sum(report.stored for report in reports)
+        return f"{stored:,} of {images} on the server: {', '.join((*known, f'{sent} sent'))}"
+    return f"{sent} of {images} sent"
+
+
+def not_sent_again(already_stored: int, duplicates: int) -> tuple[str, ...]:
+    """Return the numbers of images that need not be sent, without zeros."""
+    already = f"{already_stored:,} already there" if already_stored else ""
+    return tuple(filter(None, (already, quantity(duplicates, "duplicate") if duplicates else "")))
+
+
+def file_result(report: FileReport) -> str:
+    """Return the result of a file, which may have no image."""
+    if report.images:
+        return image_counts(report)
+    return "no DICOM image" if report.has_no_image else "not read"
 
 
 def headline(account: Account) -> str:
-    """Return the result of all files as a sentence."""
+    """Return the result of all files in a sentence, without its full stop."""
+    if account.cause:
+        return early_end(account)
     subject = "All images" if account.is_complete else "Not all images"
-    already = account.already_stored
+    if account.is_without_images:
+        return "No DICOM image was found"
     if account.is_dry:
-        return f"{subject} would be sent" + (" or are already on the server" if already else "")
-    words = f"{subject} are on the server" if already else f"{subject} were sent"
+        there = " or are already on the server" if account.already_stored else ""
+        return f"{subject} would be sent{there}"
+    is_known = account.already_stored or account.duplicates
+    words = f"{subject} are on the server" if is_known else f"{subject} were sent"
     if account.is_verified or not account.is_complete:
         return words
     return f"{words}, but not all were verified"
+
+
+def early_end(account: Account) -> str:
+    """Return why a run ended early, with the number of images so far, and the rest."""
+    cause, so_far = account.cause, _so_far(account)
+    cause = f"{cause[:1].upper()}{cause[1:]}"
+    # Another colon would look like a part of the cause.
+    return f"{cause}. {so_far[:1].upper()}{so_far[1:]}" if ":" in cause else f"{cause}: {so_far}"
+
+
+def _so_far(account: Account) -> str:
+    """Return the number of images, or of files if the run has not opened all, and the rest."""
+    rows = account.rows
+    good, images = sum(row.good for row in rows), account.images
+    verb = "would be sent" if account.is_dry else "sent"
+    if not good:
+        return "nothing was sent"
+    if not any(row.is_unreached for row in rows):
+        number = f"{at_least(rows)}{quantity(images, 'image')}"
+        return f"{good:,} of {number} {verb}, {images - good:,} left"
+    done = sum(row.is_complete for row in rows)
+    inside = f" ({quantity(good, 'image')})" if good != done else ""
+    files = quantity(len(rows), account.origin.noun)
+    return f"{done:,} of {files} {verb}{inside}, {len(rows) - done:,} left"
 
 
 def skipped_files(counts: Mapping[Skipped, int]) -> str:

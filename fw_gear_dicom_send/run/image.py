@@ -14,7 +14,8 @@ Key = tuple[FileEntry, MemberNumber]
 class Image:
     """An image of a file.
 
-    `number` and `name` identify the member of the archive. `position` is the number of bytes of
+    `number` and `name` identify the member of the archive. `file` is the path of a file in a folder
+    of the user. `position` is the number of bytes of
     the file that were read up to the end of the image.
     """
 
@@ -23,11 +24,17 @@ class Image:
     name: str
     position: int
     content: SOPInstance | Unreadable
+    file: str = ""
 
     @property
     def key(self) -> Key:
         """Position of the image."""
         return self.entry, self.number
+
+    @property
+    def place(self) -> str:
+        """The file and the member, for people."""
+        return f"{self.entry.path}, {self.name}" if self.name else self.entry.path
 
     def close(self) -> None:
         """Close the dataset if it is readable."""
@@ -38,7 +45,9 @@ class Image:
         """Return the record for the reports; `crc32` is the checksum of the dataset, if known."""
         content = self.content
         if isinstance(content, Unreadable):
-            return ImageRecord(self.entry, self.name, result, position=self.position)
+            return ImageRecord(
+                self.entry, self.name, result, position=self.position, file=self.file
+            )
         return ImageRecord(
             self.entry,
             self.name,
@@ -52,4 +61,5 @@ class Image:
             crc32,
             self.position,
             content.patient != 0,
+            self.file,
         )

@@ -1,6 +1,7 @@
 """Queue of the images of all files, processed by several threads."""
 
 import logging
+import os
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -19,7 +20,7 @@ from ..dicom.types import SOPInstance, Unreadable
 from ..models import DownloadFailure, FileEntry
 from ..reasons import Kind, Reason, Skipped
 from ..source import ImageSource
-from ..text import quantity
+from ..text import printable, quantity
 from .concurrency import AdaptiveLimit
 from .downloads import Downloads, Fetched
 from .image import Image
@@ -265,27 +266,38 @@ class ImageQueue:
                 file.skip(item)
                 return None
         if file.wants(item.number):
-            return self._stamp(file.entry, item)
+            images = self._config.images
+            if isinstance(item, Unreadable) or not images or images.selects(item.content):
+                return self._stamp(file.entry, item)
+            file.skip(Skipped.NOT_SELECTED)
         if isinstance(item, Member):
             item.content.close()
         return None
 
     def _stamp(self, entry: FileEntry, item: Member | Unreadable) -> Image:
         config = self._config
-        name = _name_for_reports(item, config)
+        # A file name on disk has no slash.
+        outer, _, inner = item.name.partition("/") if entry.is_folder else ("", "", item.name)
+        file = os.path.join(entry.key, outer) if outer else ""
+        name = _name_for_reports(item, file, inner, shows_names=config.show_member_names)
         if isinstance(item, Unreadable):
-            return Image(entry, item.number, name, 0, item)
+            return Image(entry, item.number, name, 0, item, file)
         content = stamp(item.content, config.tag, self._folder)
-        return Image(entry, item.number, name, item.position, content)
+        return Image(entry, item.number, name, item.position, content, file)
 
 
-def _name_for_reports(item: Member | Unreadable, config: SendConfig) -> str:
-    """Return the name of a member for reports.
+def _name_for_reports(
+    item: Member | Unreadable, file: str, inner: str, *, shows_names: bool
+) -> str:
+    """Return the name of a file in a folder, or of a member of an archive, for reports.
 
-    This is its number by default, because the name may be the patient's name.
+    A `file` has its path, as the user named the folder. A member, with the name `inner` in its
+    archive, has its number by default, because its name may be the patient's name.
     """
     if isinstance(item, Member) and not item.name:  # a file that is not in an archive
         return ""
-    if config.show_member_names and item.name:
-        return item.name
-    return f"member {item.number}" if item.number else ""
+    number = str(item.number).partition(".")[2] if file else item.number
+    member = f"member {number}" if number else ""
+    if shows_names and inner:
+        member = inner
+    return printable(", ".join(filter(None, (file, member)))) if file else member

@@ -20,6 +20,8 @@ log = logging.getLogger(__name__)
 
 MAX_IMAGES = 1 << 20
 """Maximum number of images in memory of this run, and of earlier runs. They take 32 MiB each."""
+MAX_PLACES = 10_000
+"""Maximum number of sent images whose file and member are known. They take about 2 MiB."""
 _LARGE = 8 << 20
 """Minimum size, in bytes, of datasets whose CRC-32 is computed while they are sent."""
 _MAX_SERIES = 64
@@ -27,9 +29,8 @@ _MAX_SERIES = 64
 _MIN_SLOTS = 1 << 10
 _MAX_SIZE = _MAX_CRC = (1 << 32) - 1
 _WORD = (1 << 64) - 1
-_SENT_BEFORE = AlreadyStored(is_equal=True)
+_DUPLICATE = AlreadyStored(Reason(Kind.DUPLICATE), is_equal=True)
 _SENT_EARLIER = AlreadyStored(Reason(Kind.SENT_EARLIER), is_equal=True)
-_DUPLICATE = NotSent(Reason(Kind.DUPLICATE_UID))
 
 
 class KnownImages:
@@ -55,6 +56,7 @@ class KnownImages:
         self._earlier = _UIDTable()
         self._lost = _UIDTable()
         self._in_flight: dict[str, int | None] = {}
+        self._places: dict[str, str] = {}
         self._warnings: set[str] = set()
         self._changed = Condition()
         self._series: OrderedDict[tuple[str, str], Future[frozenset[str]]] = OrderedDict()
@@ -102,7 +104,7 @@ class KnownImages:
         is_large = instance.dataset.size >= _LARGE
         own = None if is_large and earlier is None else _digest_of(instance)
         if earlier is not None and earlier != own:
-            return _DUPLICATE
+            return _other_image(" by an earlier run")
         if earlier is not None and self._lost.get(uid) is None:
             return _SENT_EARLIER
         with self._changed:
@@ -111,14 +113,17 @@ class KnownImages:
             if known is None:
                 self._in_flight[uid] = own
         if known is not None:
-            return _SENT_BEFORE if known == (own or _digest_of(instance)) else _DUPLICATE
+            if known == (own or _digest_of(instance)):
+                return _DUPLICATE
+            first = self._places.get(uid)
+            return _other_image(f": {first}" if first else "")
         if own is not None:
             return instance
         dataset = instance.dataset
         return replace(instance, dataset=WatchedDataset(dataset.source, dataset.pieces))
 
-    def settle(self, instance: SOPInstance, *, is_sent: bool) -> None:
-        """Store a claimed image if it was sent; otherwise release its UID."""
+    def settle(self, instance: SOPInstance, place: str = "", *, is_sent: bool) -> None:
+        """Store a claimed image and its place if it was sent; otherwise release its UID."""
         uid = instance.sop_instance_uid
         own = self._in_flight[uid]
         if is_sent and own is None:  # may read a large image, for which no other image waits
@@ -127,6 +132,8 @@ class KnownImages:
             del self._in_flight[uid]
             if is_sent and len(self._sent) < self._max_images:
                 self._sent.put(uid, own or 0)
+                if len(self._places) < MAX_PLACES:
+                    self._places[uid] = place
             elif is_sent:
                 self._warn(
                     "Duplicate UIDs are no longer detected after %s images. If two later images "
@@ -216,6 +223,11 @@ class _UIDTable:
             if key:
                 slot = self._slot(key)
                 self._keys[slot], self._values[slot] = key, value
+
+
+def _other_image(first: str) -> NotSent:
+    """Return the result of an image whose UID another image has; `first` says where that is."""
+    return NotSent(Reason(Kind.DUPLICATE_UID, first))
 
 
 def _key(uid: str) -> int:

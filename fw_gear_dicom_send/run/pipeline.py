@@ -22,7 +22,7 @@ from ..report.publish import Reports, ReportSink
 from ..report.verification import Verifications
 from ..retry import RetryPolicy
 from ..source import ImageSource
-from ..text import quantity
+from ..text import quantity, sentence
 from .known_images import KnownImages
 from .quarantine import DEFAULT_QUARANTINE, QuarantinePolicy
 from .rows import Rows
@@ -128,6 +128,8 @@ def _log_selection(selection: Selection, config: SendConfig) -> None:
     """Log the number of files, and the files that are left out."""
     files = quantity(len(selection.entries), selection.origin.program.row_noun)
     log.info("Found %s to send to %s", files, config.server.label)
+    for warning in config.warnings:
+        log.warning("%s", sentence(warning))
     for left_out in selection.left_out:
         log.info("%s", left_out.text)
     if config.dry_run:
@@ -140,7 +142,7 @@ def _temporary_folder(work: Path) -> Iterator[Path]:
     try:
         folder = TemporaryDirectory(dir=work, ignore_cleanup_errors=True)
     except OSError as exc:
-        raise WorkFolderError(f"Cannot write to the work folder: {exc.strerror}") from exc
+        raise WorkFolderError(str(exc.strerror)) from exc
     with folder as name:
         yield Path(name)
 
@@ -161,7 +163,7 @@ class _Sending:
         self._config = config
         self._sender = sender
         self._sink = sink
-        self._reports = Reports(config, config.server.key, selection, output, sink.time_format)
+        self._reports = Reports(config, config.server.key, selection, output)
         self._observer = ObserverGroup([*self._reports.observers, observer])
         self._counts = FileCounts(selection.entries, is_dry=config.dry_run)
         self._verifications: Verifications | None = None
@@ -196,7 +198,7 @@ class _Sending:
             verifier = None
             if self._verifications:
                 inquirer = sender.inquirer(config.verify)
-                verifier = Verifier(inquirer, self._verifications, waits.verify)
+                verifier = Verifier(inquirer, self._verifications, waits.verify, progress.note)
             resources = Resources(
                 config,
                 source,
@@ -208,16 +210,18 @@ class _Sending:
             )
             send(resources, self._counts)
             if verifier:
-                self._verify(resources, verifier)
+                self._verify(resources, verifier, progress)
             sender.close()
 
-    def _verify(self, resources: Resources, verifier: Verifier) -> None:
+    def _verify(self, resources: Resources, verifier: Verifier, progress: Progress) -> None:
         """Resend missing images once, and report those that are still missing."""
         missing = verifier.missing()
         if not missing:
             return
         images = quantity(sum(map(len, missing.values())), "image")
         log.warning("Resending %s: acknowledged, but missing on the server", images)
+        progress.note(f"resending {images}")
+        progress.start_resending()
         self._reports.start_resending()
         self._rows.start_resending(missing)
         resent = FileCounts(missing)

@@ -11,16 +11,23 @@ from threading import Lock
 from ..delivery.results import Resending, StoreResult, Suspect
 from ..delivery.sender import Health
 from ..dicom.types import EncodedDataset, SOPInstance
-from ..reasons import Kind, Reason
+from ..reasons import Kind
 from ..text import quantity
 from .image import Image, Key
 
 log = logging.getLogger(__name__)
 
 _MAX_TRIES = 3
-"""An image with fewer attempts after the first round gets a second round."""
+"""An image with fewer attempts after the first round gets a second round; others are at fault."""
 _MIN_ANSWER_TIME = 0.5
 """Seconds for an answer without which a second round would only repeat the image."""
+
+
+_ALONE = {
+    Kind.OUT_OF_RESOURCES: Kind.REFUSED_ALONE,
+    Kind.CONNECTION_LOST: Kind.LOST_ALONE,
+}
+"""Kinds of failures whose cause is the image, if the server stored others meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -168,13 +175,19 @@ class Quarantine:
         return self._policy.wait if quarantined.suspect.may_be_stored else 0.0
 
     def _judged(self, quarantined: Quarantined) -> Suspect:
-        """Return the failure of an image; it is at fault if the server stored others meanwhile."""
-        suspect = quarantined.suspect
-        reason = suspect.failure.reason
-        is_alone = self._health.accepted_at > quarantined.since
-        if not is_alone or reason.kind is not Kind.OUT_OF_RESOURCES:
+        """Return the failure of an image.
+
+        It is at fault if the server stored others meanwhile, or lost each of three connections
+        with it, but stored other images.
+        """
+        suspect, health = quarantined.suspect, self._health
+        reason, tries = suspect.failure.reason, suspect.failure.transfer.tries
+        is_alone = health.accepted_at > quarantined.since
+        if reason.kind is Kind.CONNECTION_LOST and tries >= _MAX_TRIES and not health.given_up:
+            is_alone = health.accepted_at > -inf
+        if not is_alone or reason.kind not in _ALONE:
             return suspect
-        reason = Reason(Kind.REFUSED_ALONE, reason.detail, reason.status)
+        reason = replace(reason, kind=_ALONE[reason.kind])
         return replace(suspect, failure=replace(suspect.failure, reason=reason))
 
     def _round(

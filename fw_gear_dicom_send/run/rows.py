@@ -70,4 +70,6 @@ def _with_absent(report: FileReport, absent: int) -> FileReport:
 def _with_stored(report: FileReport, stored: int) -> FileReport:
     """Return a report on a file with `stored` images on the server."""
     already = min(report.already_stored, stored)
-    return replace(report, sent=stored - already, already_stored=already)
+    duplicates = min(report.duplicates, stored - already)
+    sent = stored - already - duplicates
+    return replace(report, sent=sent, already_stored=already, duplicates=duplicates)

@@ -232,7 +232,8 @@ def _send_image(
         elif to_send := _looked_up(resources.known, claimed):
             result = resources.sender.send(to_send)
     finally:
-        resources.known.settle(claimed, is_sent=isinstance(result, Sent | Planned))
+        is_sent = isinstance(result, Sent | Planned)
+        resources.known.settle(claimed, image.place, is_sent=is_sent)
     return result
 
 

@@ -2,7 +2,7 @@
 
 import logging
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -48,7 +48,11 @@ class _Image:
 
 
 class _NotFoundError(Exception):
-    """Some images are not on the server, or a query failed."""
+    """Some images are not on the server, or a query failed; `number` is their number."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        super().__init__(f"{quantity(number, 'image')} not found yet")
 
 
 _Images = dict[tuple[FileEntry, str], _Image]
@@ -63,9 +67,17 @@ class Verifier(Observer):
     """
 
     def __init__(
-        self, inquirer: Inquirer, verifications: Verifications, policy: RetryPolicy = VERIFY_POLICY
+        self,
+        inquirer: Inquirer,
+        verifications: Verifications,
+        policy: RetryPolicy = VERIFY_POLICY,
+        note: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """Query with `inquirer`, retry by `policy`, and record the verdicts in `verifications`."""
+        """Query with `inquirer`, retry by `policy`, and record the verdicts in `verifications`.
+
+        `note` gets the text of each wait, empty after it.
+        """
+        self._note = note
         self._inquirer = inquirer
         self._verifications = verifications
         self._policy = policy
@@ -108,12 +120,19 @@ class Verifier(Observer):
                 self._query_again,
                 on=_NotFoundError,
                 is_temporary=lambda _: not self._inquirer.given_up,
+                before_wait=self._note_wait,
             )
+        self._note("")
         self._resent, self._absent = self._absent, {}
         missing: dict[FileEntry, set[str]] = defaultdict(set)
         for entry, uid in self._resent:
             missing[entry].add(uid)
         return {entry: frozenset(uids) for entry, uids in missing.items()}
+
+    def _note_wait(self, error: _NotFoundError, _: float) -> None:
+        images = quantity(error.number, "image")
+        what = f"for {images} to appear" if self._absent else f"to query {images} again"
+        self._note(f"waiting {self._policy.max_time:.0f} s {what}")
 
     def _query_again(self) -> None:
         """Verify all images that are not verified yet; raise _NotFoundError if any remains."""
@@ -121,7 +140,7 @@ class Verifier(Observer):
         self._absent, self._unknown = {}, {}
         self._query()
         if number := len(self._absent) + len(self._unknown):
-            raise _NotFoundError(f"{quantity(number, 'image')} not found yet")
+            raise _NotFoundError(number)
 
     def _query(self) -> None:
         """Verify the pending images, and keep those that are absent or unknown."""

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from fw_gear_dicom_send.archive.types import Member
+from fw_gear_dicom_send.archive.types import BrokenArchive, Member
+from fw_gear_dicom_send.reasons import Kind, Reason
 from tests.support.archive_reading import SKIPS, UNKNOWN, Image, images, items, items_of, read
 from tests.support.archives import (
     COMPRESSORS,
@@ -115,12 +116,17 @@ def test_zip_after_other_data(tmp_path: Path, work: Path) -> None:
 
 @pytest.mark.parametrize(
     "data",
-    [b"", b"P", b"just text" * 1000, bytes(100_000), gzip.compress(b"text"), bz2.compress(b"")],
-    ids=["empty", "one byte", "text", "zeros", "gzip of text", "bzip2 of nothing"],
+    [b"P", b"just text" * 1000, bytes(100_000), gzip.compress(b"text"), bz2.compress(b"")],
+    ids=["one byte", "text", "zeros", "gzip of text", "bzip2 of nothing"],
 )
 def test_unknown_file(work: Path, data: bytes) -> None:
     """A file that is neither DICOM nor an archive is reported as such."""
     assert items_of(data, work) == [UNKNOWN]
+
+
+def test_empty_file(work: Path) -> None:
+    """A file without a byte is not of an unknown type."""
+    assert items_of(b"", work) == [BrokenArchive(Reason(Kind.EMPTY_FILE))]
 
 
 @pytest.mark.parametrize("compress", COMPRESSORS)

@@ -199,7 +199,7 @@ def test_interrupted_batch_continues_and_can_be_followed(world: World) -> None:
         )
     (batch_id,) = world.site.batches
     assert result.exit_code == 130
-    assert "was stopped by SIGINT" in result.stdout
+    assert "Stopped by Ctrl-C" in result.stdout
     assert f"continues. To follow it again: dicom-send-batch follow {batch_id}" in result.stdout
     (job,) = world.site.jobs.values()
     assert (job["state"], posts(world.site, "/cancel")) == ("running", [])

@@ -7,7 +7,7 @@ import pytest
 from fw_gear_dicom_send.batch.models import JobResult
 from fw_gear_dicom_send.batch.page import render
 from fw_gear_dicom_send.reasons import Kind
-from tests.support import pages
+from tests.support import pages, wording
 from tests.support.batch_world import GOOD, ROW, World
 from tests.support.flywheel_engine import Simulated
 from tests.support.flywheel_lists import Record
@@ -53,17 +53,53 @@ def gathered(world: World, summary: bytes) -> Element:
 def test_causes_of_a_session_come_from_its_summary(world: World) -> None:
     """The summary of the run has codes; the page shows their texts and advice."""
     failed = {"refused": 2, "not-accepted": 1}
-    page = gathered(world, json.dumps({"failed": failed}).encode())
+    remarks = [{"code": "refused", "text": f"status 0x{status}"} for status in ("A900", "C000")]
+    summary = {"failed": failed, "files": [{"remarks": remarks}]}
+    page = gathered(world, json.dumps(summary).encode())
     assert rows_of(page, "reasons") == [
-        ["refused", "1", "2", Kind.REFUSED.advice],
+        ["status 0xA900", "1", "2", Kind.REFUSED.advice],
         ["the server does not accept …", "1", "1", Kind.NOT_ACCEPTED.advice],
     ]
-    (subject, session, state, _, sent, found, _, advice, outcome), good = rows_of(page, "sessions")
+    (subject, session, state, _, sent, found, _, outcome), good = rows_of(page, "sessions")
     assert (subject, session, state) == ("DOE^JANE", "Visit 2", "failed")
     assert (sent, found) == ("6", "9")
-    assert advice == f"{Kind.REFUSED.advice} {Kind.NOT_ACCEPTED.advice}"
-    assert outcome == "refused; the server does not accept …"
+    assert outcome == "status 0xA900; the server does not accept …"
     assert (good[1], good[-1]) == ("Visit 1", "Complete")
+
+
+END = {
+    "failed": {"not-reached": 3},
+    "cause": "pacs rejected the association: it does not know the called AE title 'X'",
+    "advice": "Check called_ae.",
+}
+"""Summary of a run that failed at its start."""
+
+
+def test_the_cause_of_an_early_end_comes_first(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The page and the log have the words of the run, and not those of its images."""
+    page = gathered(world, json.dumps(END).encode())
+    assert rows_of(page, "reasons") == [[END["cause"], "1", "3", END["advice"]]]
+    assert rows_of(page, "sessions")[0][-1] == END["cause"]
+    assert page.texts("p")[0] == f"{wording.NOT_ALL_SENT}: {END['cause']}"
+    assert caplog.messages.count(f"  DOE^JANE/Visit 2: {END['cause']}") == 1
+
+
+def test_the_advice_is_given_once_for_each_cause() -> None:
+    """Two sessions with one cause have one row of advice, and none of their own."""
+    page = render(pages.BATCH, pages.outcomes(120), pages.STARTED)
+    assert page.count(Kind.REFUSED.advice.partition("'")[0]) == 1
+
+
+def test_the_head_says_what_was_sent_by_whom(world: World) -> None:
+    """It has the server, the project, the number of sessions, the options and the user."""
+    page = gathered(world, b"{}")
+    facts = dict(zip(page.texts("dt"), page.texts("dd"), strict=True))
+    assert facts["Server"].startswith("ARCHIVE at pacs.example.org")
+    assert facts["Project"] == "lab/Study"
+    assert facts["Selection"] == "2 sessions"
+    assert facts["Started"].endswith("by user@example.org")
 
 
 def test_codes_of_other_versions_have_no_wrong_advice(world: World) -> None:
@@ -74,14 +110,13 @@ def test_codes_of_other_versions_have_no_wrong_advice(world: World) -> None:
         ["of a later version", "1", "5", LOOK],
         ["refused", "1", "2", Kind.REFUSED.advice],
     ]
-    assert rows_of(page, "sessions")[0][-2] == f"{LOOK} {Kind.REFUSED.advice}"
 
 
 @pytest.mark.parametrize("kind", Kind, ids=lambda kind: kind.name)
 def test_each_code_has_the_advice_of_its_kind(kind: Kind) -> None:
     """No code shows the advice of another kind."""
     result = JobResult("v", "failed", 1, reason="r", advice=LOOK, codes={kind.code: 1})
-    page = parsed(render("b", [result], pages.STARTED, is_dry=False))
+    page = parsed(render(pages.BATCH, [result], pages.STARTED))
     (row,) = rows_of(page, "reasons")
     assert row[-1] == kind.advice
 
@@ -118,11 +153,12 @@ def test_unreadable_summary_is_ignored(world: World, summary: bytes) -> None:
     """The page then says where to look."""
     page = gathered(world, summary)
     assert rows_of(page, "reasons") == [["not all images were sent", "1", "3", LOOK]]
+    assert page.texts("p")[0] == wording.NOT_ALL_SENT
 
 
 def test_failed_sessions_come_first_in_natural_order() -> None:
     """If there are many complete sessions, they are collapsed."""
-    page = parsed(render("b", pages.outcomes(120), pages.STARTED, is_dry=False))
+    page = parsed(render(pages.BATCH, pages.outcomes(120), pages.STARTED))
     assert [row[1] for row in rows_of(page, "sessions")] == ["visit 0", "visit 50", "visit 100"]
     assert page.texts("summary") == ["117 complete sessions"]
     first = rows_of(page, "complete-sessions")[0]
@@ -133,7 +169,6 @@ def test_failed_sessions_come_first_in_natural_order() -> None:
         "1 min 15 s",
         "1,200",
         "1,200",
-        "",
         "",
         "Complete",
     ]

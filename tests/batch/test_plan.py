@@ -58,6 +58,7 @@ def test_confirmation_shows_site_and_amount(world: World) -> None:
     world.site.add_file(acquisition, "c.dicom.zip", b"1")
     assert ": 5 files, at least 3,002 images, 2.4 MB? [y/N]" in ask(world)
     assert ": 1 file, 1 image, 600.0 kB? [y/N]" in ask(world, "--label", "1$", "--exclude", "*.zip")
+    assert ": 1 file, 1 byte? [y/N]" in ask(world, "--label", "2$")
 
 
 def test_amount_is_omitted_if_the_site_does_not_provide_it(world: World) -> None:

@@ -211,3 +211,36 @@ def test_bash_completes_options_and_commands(
     assert shown.stdout.split() == completed
     assert "-o default" in how.stdout
     assert "==SUPPRESS==" not in script.stdout  # argparse writes this while it parses
+
+
+@pytest.mark.parametrize(
+    ("words", "completed"),
+    [
+        (["DIR", "arch"], ["archive", "archives"]),
+        (["arch"], ["archive", "archives"]),
+        (["--verify", "find", "oth"], ["other"]),
+        (["echo", ""], ["archive", "other"]),
+        (["servers", "remove", "o"], ["other"]),
+        (["check", "DIR", "o"], ["other"]),
+        (["che"], ["check"]),
+        (["DIR", "x"], []),
+    ],
+)
+def test_bash_completes_the_names_of_servers(
+    tmp_path: Path, words: list[str], completed: list[str]
+) -> None:
+    """Beside them, files are completed too."""
+    (tmp_path / "archives").mkdir()
+    script = send("--print-completion", "bash", cwd=tmp_path).stdout
+    typed = f"COMP_WORDS=(dicom-send {' '.join(word or repr(word) for word in words)})"
+    (tmp_path / "try").write_text(
+        f"{script}\ndicom-send() {{ printf '%s\\n' 'archive  A@h:1' 'other    B@h:2  TLS'; }}\n"
+        f"{typed}; COMP_CWORD={len(words)}; _dicom_send_words\n"
+        'printf "%s\\n" "${COMPREPLY[@]}" | sort -u\n'
+    )
+
+    shown = subprocess.run(
+        ["bash", "try"], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+
+    assert shown.stdout.split() == completed

@@ -43,10 +43,12 @@ def test_echo_shows_what_orthanc_accepts(orthanc: Orthanc, tmp_path: Path) -> No
 
 
 def test_echo_shows_what_a_server_rejects(tmp_path: Path) -> None:
-    """Accepted pairs have an x; rejected pairs, queries and storage commitment are listed, too."""
+    """With -v, accepted pairs have an x; rejected pairs and services are listed, too."""
     accept = {"1.2.840.10008.1.1": ["1.2.840.10008.1.2"], MRImageStorage: [JPEGBaseline8Bit]}
     with StoreSCP(accept=accept) as server:
-        result = send("echo", *to(server), cwd=tmp_path)
+        result = send("echo", "-v", *to(server), cwd=tmp_path)
+        brief = send("echo", *to(server), cwd=tmp_path)
+        quiet = send("echo", "-q", *to(server), cwd=tmp_path)
         printed = send("echo", "--json", *to(server), cwd=tmp_path)
 
     assert result.exit_code == 0, result.stderr
@@ -55,6 +57,9 @@ def test_echo_shows_what_a_server_rejects(tmp_path: Path) -> None:
         r"SOP classes\n   A  JPEG Baseline \(Process 1\)\n",
         result.stdout,
     )
+    assert brief.stdout.splitlines()[-4] == "  MR: JPEG"
+    assert brief.stdout.endswith("PDF, ECG: not accepted\n")
+    assert re.fullmatch(r"C-ECHO: success in [\d.]+ ms\n", quiet.stdout)
     no_find = f"{wording.STUDY_ROOT}: not accepted: {wording.NO_ABSTRACT_SYNTAX} (3)"
     assert no_find in result.stdout
     assert f"verify find, skip_existing: not possible without {wording.STUDY_ROOT}" in result.stdout
@@ -78,7 +83,7 @@ def test_echo_fails_without_a_server(tmp_path: Path) -> None:
     plain = send("echo", *options, cwd=tmp_path)
     printed = send("echo", *options, "--json", cwd=tmp_path)
 
-    assert f"Connection refused: {wording.CHECK_ADDRESS}" in plain.stderr
+    assert "Connection refused: check --destination and --port, that" in plain.stderr
     assert "Connection refused" in json.loads(printed.stdout)["error"]
     assert (plain.exit_code, printed.exit_code) == (3, 3)
 

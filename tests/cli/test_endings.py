@@ -1,11 +1,11 @@
 """Last lines of `dicom-send`: the cause first, the result in one line, and no gear terms."""
 
+import json
 import re
 from pathlib import Path
 
 import pytest
 
-from tests.support import wording
 from tests.support.certificates import HOST
 from tests.support.fault_scp import FaultSCP, serve
 from tests.support.pacs import CStore, PythonSCP
@@ -54,6 +54,48 @@ def test_the_last_line_counts_failed_images(study: Path, tmp_path: Path) -> None
     assert result.exit_code == 1
 
 
+def test_quiet_runs_say_why(study: Path, tmp_path: Path) -> None:
+    """Each reason has a line before the last one, and nothing else has."""
+    with PythonSCP(status=0xA900) as server:
+        result = send(study, "-q", *to(server), cwd=tmp_path)
+    *reasons, closing = result.stderr.splitlines()
+    assert len(reasons) == 1 + 3
+    assert all("status 0xA900" in line for line in reasons)
+    assert last(closing).startswith("The server refused all 6 images: status 0xA900")
+
+
+def test_a_run_without_any_image_is_wrong_usage(tmp_path: Path, python_scp: PythonSCP) -> None:
+    """Its status is not that of images that were not sent."""
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs/a.txt").write_text("text")
+    result = send("docs", "--log-json", *to(python_scp), cwd=tmp_path)
+    assert result.exit_code == 2
+    events = [json.loads(line) for line in result.stderr.splitlines()]
+    assert [one["status"] for one in events if one["event"] == "file"] == [None]
+    assert (events[-1]["exit_code"], events[-1]["images"]) == (2, 0)
+
+
+def test_one_of_several_paths_may_have_no_image(
+    study: Path, tmp_path: Path, python_scp: PythonSCP
+) -> None:
+    """The log names it, and the run is complete."""
+    (tmp_path / "docs").mkdir()
+    result = send("docs", study, *to(python_scp), cwd=tmp_path)
+    assert result.exit_code == 0
+    assert "1 path without a DICOM image was skipped: docs" in result.stderr
+    assert {row["Status"] for row in rows_of(tmp_path)} == {"Complete"}
+
+
+def test_an_archive_that_cannot_be_read_is_a_missing_path(
+    study: Path, tmp_path: Path, python_scp: PythonSCP
+) -> None:
+    """The number of its images is unknown."""
+    (tmp_path / "a.zip").write_bytes(b"PK\x03\x04 no zip")
+    result = send("a.zip", study, *to(python_scp), cwd=tmp_path)
+    assert "; 1 of 4 paths not read; see " in last(result.stderr)
+    assert result.exit_code == 1
+
+
 def test_the_last_line_of_a_dry_run_uses_would(study: Path, tmp_path: Path) -> None:
     """Nothing was sent, so the line does not claim it."""
     with PythonSCP() as server:
@@ -69,7 +111,7 @@ def test_a_failure_before_the_first_image_is_one_line(
     server = f"X@{HOST}:{free_port()}"
     result = send(study, server, *options, "--send-retry-time", 0, cwd=tmp_path)
     (line,) = result.stderr.splitlines()
-    assert f"Connection refused: {wording.CHECK_ADDRESS}" in line
+    assert f"Connection refused: check {server}, that the server runs, and that" in line
     assert [path.name for path in tmp_path.iterdir()] == ["study"]
     assert result.exit_code == 3
 
@@ -78,8 +120,10 @@ def test_the_cause_comes_before_its_effects(study: Path, tmp_path: Path) -> None
     """The cause that ended the run is a separate error before the list of paths."""
     with FaultSCP(serve, leave_after_an_image, rejecting(UNKNOWN_CALLING_AE)) as server:
         result = send(study, *FEW, *to(server), cwd=tmp_path)
-    first, *others = [line for line in result.stderr.splitlines() if "calling AE title" in line]
+    lines = [line for line in result.stderr.splitlines() if "calling AE title" in line]
+    first, *others, closing = lines
     assert "ERROR" in first
+    assert last(closing).startswith("127.0.0.1 port ")
     assert len(others) == 3
     assert all(" 2 images not sent: " in line for line in others)
     assert result.exit_code == 3

@@ -59,14 +59,11 @@ def test_files_in_folders_are_chosen_by_name(
 
 
 @pytest.mark.usefixtures("study")
-def test_names_in_folders_stay_private(python_scp: PythonSCP, tmp_path: Path) -> None:
-    """Excluded archives are named; other excluded files only with --show-member-names."""
-    arguments = ("--include", "*.ima", *to(python_scp))
-    result = send("study", *arguments, cwd=tmp_path)
+def test_excluded_files_are_named(python_scp: PythonSCP, tmp_path: Path) -> None:
+    """Their paths are the user's own."""
+    result = send("study", "--include", "*.ima", *to(python_scp), cwd=tmp_path)
     text = f"4 files {wording.NO_INCLUDE} were not selected"
-    assert f"{text}: study/e.zip and 3 more" in result.stderr
-    shown = send("study", "--show-member-names", *arguments, cwd=tmp_path).stderr
-    assert f"{text}: study/a.dcm, study/b.DCM, study/e.zip, study/below/d.dcm" in shown
+    assert f"{text}: study/a.dcm, study/b.DCM, study/e.zip, study/below/d.dcm" in result.stderr
 
 
 def test_an_explicit_file_is_always_sent(
@@ -168,3 +165,34 @@ def test_a_list_without_paths_is_an_error(
     assert result.exit_code == 2
     assert message in result.stderr
     assert python_scp.associations == ()
+
+
+@pytest.mark.parametrize(
+    ("options", "uids"),
+    [
+        (["--modality", "mr"], [2]),
+        (["--modality", "MR,CT"], [1, 2]),
+        (["--study", "*head*"], [1, 3]),
+        (["--study", "1.2.3.2"], [2]),
+        (["--series", "t1*", "--modality", "CT"], [1]),
+        (["--association-per-study", "--modality", "MR"], [2]),
+    ],
+)
+def test_images_are_selected_by_their_datasets(
+    tmp_path: Path, python_scp: PythonSCP, options: list[str], uids: list[int]
+) -> None:
+    """In folders and archives; the others are counted as not selected."""
+    properties = [(1, "CT", "CT head"), (2, "MR", "Knee"), (3, "US", "Head and neck")]
+    members = []
+    for number, modality, description in properties:
+        dataset = made(number, Modality=modality, StudyDescription=description)
+        dataset.StudyInstanceUID, dataset.SeriesDescription = f"1.2.3.{number}", "t1"
+        members.append(ArchiveMember(f"{number}.dcm", encoded(dataset)))
+    zip_of(tmp_path / "study.zip", members)
+
+    result = send("study.zip", *to(python_scp), "--no-report", *options, cwd=tmp_path)
+
+    assert result.exit_code == 0, result.stderr
+    stored = [one.sop_instance_uid.rpartition(".")[2] for one in python_scp.stored]
+    assert sorted(map(int, stored)) == uids
+    assert f"not selected ({3 - len(uids)})" in result.stderr

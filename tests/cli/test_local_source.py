@@ -188,7 +188,7 @@ def test_the_report_is_named_after_the_input(top: Path, monkeypatch: pytest.Monk
 
 
 def test_rows_of_files_that_are_not_dicom_are_left_out(top: Path) -> None:
-    """If nothing else was found in the given paths, one row says so."""
+    """If nothing else was found in any of the given paths, each has one row."""
     (top.parent / "papers" / "more").mkdir(parents=True)
     for name in ("papers/x", "papers/more/y"):
         (top.parent / name).write_text("hello")
@@ -202,7 +202,10 @@ def test_rows_of_files_that_are_not_dicom_are_left_out(top: Path) -> None:
         for entry in entries
     ]
 
-    assert [one.entry.name for one in LocalReports().rows(reports)] == ["top/below/deep", "papers"]
+    assert [one.entry.name for one in LocalReports().rows(reports)] == ["top/below/deep"]
+    no_images = [one for one in reports if one.has_no_image]
+    kept = [one.entry.parent for one in LocalReports().rows(no_images)]
+    assert kept == [Container("folder", str(path)) for path in (top, top.parent / "papers")]
 
 
 def test_rows_are_left_out_by_their_kind_and_not_by_their_text(tmp_path: Path) -> None:
@@ -230,7 +233,7 @@ def test_the_list_of_excluded_files_is_short_and_printable(tmp_path: Path) -> No
     for name in (b"\n\x1b[2J.zip", b"\xff.zip"):
         Path(os.fsdecode(os.fsencode(folder) + b"/" + name)).touch()
     names = NameChoice(exclude=NamePatterns(("*",)))
-    source = LocalSource([folder, folder / ".." / "top"], names, shows_names=True)
+    source = LocalSource([folder, folder / ".." / "top"], names)
     selection = source.select()
     assert selection.entries == ()
     (left_out,) = selection.left_out
@@ -241,16 +244,10 @@ def test_the_list_of_excluded_files_is_short_and_printable(tmp_path: Path) -> No
     assert len(left_out.text) < 1000
 
 
-def test_files_in_folders_have_no_names_unless_they_are_shown(top: Path) -> None:
-    """An archive is named by its path, as in reports; other files have numbers."""
-    names = NameChoice(include=NamePatterns(("a",)))
-    texts = [
-        files.text
-        for shows_names in (False, True)
-        for files in LocalSource([top], names, shows_names=shows_names).select().left_out
-    ]
-    start = f"4 files {wording.NO_INCLUDE} were not selected: "
-    assert texts == [
-        f"{start}top/old.ZIP and 3 more",
-        f"{start}top/b, top/notes.txt, top/old.ZIP, top/below/deep/c",
-    ]
+def test_files_that_are_left_out_are_named(top: Path) -> None:
+    """Their paths start with the folder that the user named."""
+    (files,) = LocalSource([top], NameChoice(include=NamePatterns(("a",)))).select().left_out
+    assert files.text == (
+        f"4 files {wording.NO_INCLUDE} were not selected: "
+        "top/b, top/notes.txt, top/old.ZIP, top/below/deep/c"
+    )

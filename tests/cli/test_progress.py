@@ -114,5 +114,5 @@ def test_an_interrupted_run_reports_its_sent_images(many_images: Path, tmp_path:
 
     (row,) = rows_of(tmp_path)
     assert 0 < int(row["Images Sent"]) < 100
-    assert f"{wording.STOPPED_BY} SIGINT" in result.stdout
+    assert f"{wording.STOPPED_BY} Ctrl-C" in result.stdout
     assert result.exit_code == 130

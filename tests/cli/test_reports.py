@@ -1,22 +1,18 @@
 """`dicom-send` writes its reports to the chosen folder and prints JSON for programs."""
 
-import csv
 import json
 import os
 import re
 import shutil
-from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
-
-import pytest
 
 from tests.support import wording
 from tests.support.archive_scp import ArchiveSCP
 from tests.support.certificates import HOST
 from tests.support.html_reading import parsed
 from tests.support.pacs import Orthanc, PythonSCP, StoreSCP, free_port
-from tests.support.sample_files import TEST_FILES, encoded, made
+from tests.support.sample_files import TEST_FILES
 from tests.support.send_command import send, to
 
 
@@ -39,26 +35,6 @@ def test_reports_equal_those_of_the_gear_in_the_chosen_folder(
     assert (shown["Source"], shown["Paths complete"]) == (str(series), "1 of 1")
     assert {"--destination", "--send-retry-time"} <= set(page.texts("td"))
     assert not re.search(r"gear's|FW Path|Acquisition ID|Upload", page.text)
-
-
-@pytest.mark.parametrize(
-    ("options", "names"),
-    [((), ["member 1", "member 3"]), (["--show-member-names"], ["a.dcm", "c.dcm"])],
-)
-def test_files_in_a_folder_are_named_on_request(
-    python_scp: PythonSCP, tmp_path: Path, options: Sequence[str], names: list[str]
-) -> None:
-    """By default, the per-image report shows a file's position in its folder."""
-    folder = tmp_path / "images"
-    folder.mkdir()
-    for number, name in enumerate(["a.dcm", "c.dcm"]):
-        (folder / name).write_bytes(encoded(made(number)))
-    (folder / "b.txt").write_text("no image")
-
-    send(folder, *options, "--associations", 1, *to(python_scp), cwd=tmp_path)
-
-    (report,) = tmp_path.glob("*_instances.csv")
-    assert [row["Member"] for row in csv.DictReader(report.read_text().splitlines())] == names
 
 
 def test_no_report_is_written_on_request(

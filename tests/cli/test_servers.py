@@ -133,7 +133,7 @@ def test_a_word_that_is_both_a_path_and_a_server_is_an_error(
         (["A@pacs:99999"], "A@pacs:99999: 99999 was given"),
         (["A@pacs:104", "--port", "11112"], "--port repeats a part of A@pacs:104; remove it"),
         (["A@pacs:104", "--destination", "x"], "both name a server"),
-        (["--server", "wrong"], "[wrong] hots: unknown key; allowed: "),
+        (["--server", "wrong"], "[wrong] hots: unknown key (did you mean host?); allowed: "),
         (["--server", "nobody"], "known servers: archive, lost, wrong"),
         (["--destination", "pacs:104", "-aec", "A"], "write --destination pacs --port 104"),
         (["--destination", "pacs:104"], "write --destination pacs --port 104"),
@@ -317,8 +317,8 @@ def test_an_identity_that_others_can_read_is_logged(tmp_path: Path) -> None:
 def test_an_empty_server_list_is_not_an_error(tmp_path: Path) -> None:
     """The output shows the expected path of the file."""
     result = run("servers", cwd=tmp_path)
-    assert os.path.join("dicom-send", "servers.toml") in result.stdout
-    assert result.exit_code == 0
+    assert os.path.join("dicom-send", "servers.toml") in result.stderr
+    assert (result.stdout, result.exit_code) == ("", 0)
 
 
 def test_quiet_logs_no_progress(series: Path, python_scp: PythonSCP, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shlex
 import signal
 from dataclasses import dataclass
 from functools import partial
@@ -13,7 +14,7 @@ import pytest
 
 from fw_gear_dicom_send.reasons import Kind, Program
 from tests.support import command
-from tests.support.fault_scp import FaultSCP, Peer
+from tests.support.fault_scp import FaultSCP, Peer, serve
 from tests.support.gear import ignores_sigterm
 from tests.support.html_reading import parsed
 from tests.support.sample_files import ArchiveMember, encoded, made, zip_of
@@ -98,8 +99,8 @@ def test_a_stopped_run_counts_all_images_of_a_folder(
 ) -> None:
     """Two of six images were sent, one may be stored, and three were not processed."""
     stopped = stop(tmp_path, six, number=number)
-    assert " 4 of 6 images not sent to " in stopped.last_line
-    assert "not processed" not in stopped.last_line
+    name = "Ctrl-C" if number == signal.SIGINT else "SIGTERM"
+    assert f" Stopped by {name}: 2 of 6 images sent, 4 left. To continue: " in stopped.last_line
     assert stopped.rows == [("6", "2", "Incomplete")]
     summary = stopped.summary
     assert (summary["images"], summary["sent"], summary["files_not_processed"]) == (6, 2, 0)
@@ -117,14 +118,38 @@ def test_a_stopped_run_counts_all_images_of_a_folder(
     assert Kind.UNANSWERED.advice_for(Program.COMMAND) in page.texts("td")
 
 
+def test_the_last_line_continues_the_run(six: Path, tmp_path: Path) -> None:
+    """Its command line has the words that were typed, and sends only the rest."""
+    (tmp_path / "my images").symlink_to(six)
+    with FaultSCP(serve, AnswerTwo(), serve) as server:
+        typed = ("my images/.", "--associations", 1, *to(server))
+        process = command.start("dicom-send", *typed, cwd=tmp_path)
+        assert wait_for(lambda: len(server.images) == 3)
+        process.send_signal(signal.SIGINT)
+        _, log = process.communicate(timeout=PATIENCE)
+        program, *words = shlex.split(log.splitlines()[-1].partition("To continue: ")[2])
+        assert words[: len(typed)] == list(map(str, typed))
+        result = command.run(program, *words, "--json", cwd=tmp_path)
+        assert len(server.images) == 3 + 4
+    assert result.exit_code == 0
+    summary = json.loads(result.stdout)
+    assert (summary["sent"], summary["already_there"]) == (4, 2)
+
+
+def test_a_run_without_a_per_image_report_cannot_continue(six: Path, tmp_path: Path) -> None:
+    """All images would be sent again."""
+    stopped = stop(tmp_path, six, options=("--no-instance-report",))
+    assert ": 2 of 6 images sent, 4 left; see " in stopped.last_line
+    assert "To continue" not in stopped.last_line
+
+
 def test_an_archive_may_have_more_images(six: Path, tmp_path: Path) -> None:
     """The run does not know what the rest of a zip and a path that it did not reach contain."""
     members = [ArchiveMember(path.name, path.read_bytes()) for path in sorted(six.iterdir())]
     first = zip_of(tmp_path / "a.zip", members)
     second = zip_of(tmp_path / "b.zip", members)
     stopped = stop(tmp_path, first, second)
-    assert " 2 of at least 4 images not sent to " in stopped.last_line
-    assert "; 1 of 2 paths not processed; " in stopped.last_line
+    assert ": 0 of 2 paths sent (2 images), 2 left. " in stopped.last_line
     assert stopped.rows == [("4", "2", "Incomplete"), ("0", "0", "Failed")]
     assert (stopped.summary["images"], stopped.summary["files_not_processed"]) == (4, 1)
     page = parsed(next(tmp_path.glob("*.html")).read_text())
@@ -136,8 +161,7 @@ def test_an_archive_in_a_folder_is_a_path_of_its_own(six: Path, tmp_path: Path) 
     """It does not count as an image of the folder."""
     (six / "z.zip").write_bytes(b"")
     stopped = stop(tmp_path, six)
-    assert " 4 of at least 6 images not sent to " in stopped.last_line
-    assert "; 1 of 2 paths not processed; " in stopped.last_line
+    assert ": 0 of 2 paths sent (2 images), 2 left. " in stopped.last_line
     assert stopped.rows == [("6", "2", "Incomplete"), ("0", "0", "Failed")]
     page = parsed(next(tmp_path.glob("*.html")).read_text())
     assert "First 1 of 2 affected paths" in page.texts("summary")
@@ -148,15 +172,14 @@ def test_the_rest_of_a_nested_archive_is_unknown(six: Path, tmp_path: Path) -> N
     members = [ArchiveMember(path.name, path.read_bytes()) for path in sorted(six.iterdir())]
     zip_of(six / "00", members)
     stopped = stop(tmp_path, six)
-    assert " 2 of at least 4 images not sent to " in stopped.last_line
+    assert ": 2 of at least 4 images sent, 2 left. " in stopped.last_line
     assert stopped.rows == [("4", "2", "Incomplete")]
 
 
 def test_single_files_that_were_not_reached_are_counted(six: Path, tmp_path: Path) -> None:
     """A path that was not reached has no known image."""
     stopped = stop(tmp_path, *sorted(six.iterdir()))
-    assert " 1 of at least 3 images not sent to " in stopped.last_line
-    assert "; 3 of 6 paths not processed; " in stopped.last_line
+    assert ": 2 of 6 files sent, 4 left. " in stopped.last_line
     assert stopped.rows == [
         *[("1", "1", "Complete")] * 2,
         ("1", "0", "Failed"),
@@ -168,8 +191,7 @@ def test_a_file_whose_last_image_is_answered_is_complete(six: Path, tmp_path: Pa
     """The run has read all of it, although it stops."""
     stopped = stop(tmp_path, *sorted(six.iterdir()), is_answered=True)
     assert stopped.rows[2] == ("1", "1", "Complete")
-    assert " 3 images sent to " in stopped.last_line
-    assert "; 3 of 6 paths not processed; see " in stopped.last_line
+    assert ": 3 of 6 files sent, 3 left. " in stopped.last_line
 
 
 def test_the_json_log_of_a_stopped_run_is_complete(six: Path, tmp_path: Path) -> None:

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from fw_gear_dicom_send.text import sentence
 from tests.support.certificates import issue
+from tests.support.html_reading import parsed
 from tests.support.pacs import DicomWebOrthanc
 from tests.support.send_command import rows_of, send
 from tests.support.tls_servers import server_context
@@ -250,6 +252,20 @@ def test_https_needs_no_other_option(series: Path, tmp_path: Path) -> None:
     assert result.exit_code == 0, result.stderr
     assert "TLSv1.3 with" in result.stderr
     assert len(server.stored) == 4
+
+
+def test_a_certificate_that_is_not_verified_is_a_warning(series: Path, tmp_path: Path) -> None:
+    """It is in the log, in the last line, on the page and in the summary."""
+    identity = issue(tmp_path / "server")
+    options = ("--json", "--no-tls-require-peer-cert")
+    with WebServer(serve, tls=server_context(identity)) as server:
+        result = send(series, server.url, *options, cwd=tmp_path)
+    assert result.exit_code == 0, result.stderr
+    words = "the server's certificate was not verified"
+    assert f"WARNING {sentence(words)}" in result.stderr
+    assert f"; {words}; see " in result.stderr.splitlines()[-1]
+    assert json.loads(result.stdout)["warnings"] == [words]
+    assert sentence(words) in parsed(next(tmp_path.glob("*.html")).read_text()).texts("p")
 
 
 def test_echo_tests_a_url(tmp_path: Path, web_orthanc: DicomWebOrthanc) -> None:

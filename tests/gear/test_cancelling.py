@@ -109,7 +109,10 @@ def assert_cancelled(
     """Check that the report is attached, one log line names the signal, and no file is left."""
     assert result.exit_code == 1
     assert len(session.site.reports) == 1
-    assert f"{wording.STOPPED_BY} {number.name}" in result.stderr
+    assert (
+        f"{wording.STOPPED_BY} {'Ctrl-C' if number is signal.SIGINT else number.name}"
+        in result.stderr
+    )
     assert "Traceback" not in result.log
     assert_work_is_empty(gear)
 

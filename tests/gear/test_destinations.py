@@ -48,7 +48,7 @@ def test_a_session_is_sent_and_reported(tmp_path: Path, session: Session, orthan
     assert result.exit_code == 0, result.log
     (upload,) = site.reports
     assert (upload.container_type, upload.container_id) == ("session", session.session)
-    name = r"dicom-send_report-visit 1_\d{4}-\d\d-\d\d_\d\d:\d\d:\d\d\.csv"
+    name = r"dicom-send_report-visit 1_\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d\.csv"
     assert re.fullmatch(name, upload.name)
     path = "lab/Study A/sub-01/visit 1"
     assert rows(upload.content) == [

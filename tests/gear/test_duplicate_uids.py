@@ -24,7 +24,7 @@ def test_equal_images_are_sent_once(
     ended = runs.send(storescp, associations=associations)
     assert ended.result.exit_code == 0, ended.result.log
     assert ended.rows == {"a.zip": ("3", "3", "Complete"), "b.zip": ("2", "2", "Complete")}
-    assert ended.outcomes == Counter({"sent": 3, "already there": 2})
+    assert ended.outcomes == Counter({"sent": 3, "duplicate": 2})
     assert len(list(storescp.received())) == 3
     assert "may differ" not in ended.page
 

@@ -1,10 +1,13 @@
 """The gear checks the server before the first download."""
 
+import json
 from functools import partial
 from pathlib import Path
 
 import pytest
 
+from fw_gear_dicom_send.reasons import Kind
+from fw_gear_dicom_send.text import sentence
 from tests.support import wording
 from tests.support.fault_scp import FaultSCP, Peer, Script
 from tests.support.gear import GearFolder, GearResult
@@ -16,6 +19,7 @@ from tests.support.gear_runs import (
     gear_on,
     images,
 )
+from tests.support.html_reading import parsed
 from tests.support.pacs import PythonSCP
 from tests.support.sample_files import (
     encoded,
@@ -71,6 +75,33 @@ def test_a_server_that_fails_the_check_ends_the_run_before_any_download(
         assert server.connections == 1
     assert_failed_at_once(session, gear, result, ["a.dcm"])
     assert message in result.stderr
+
+
+def test_the_page_of_a_failed_start_says_why(tmp_path: Path, session: Session) -> None:
+    """It leads with the words of the log and their advice, and asks for no other run."""
+    session.site.add_file(session.acquisition("A"), "a.dcm", encoded(made(1)))
+    with FaultSCP(partial(Peer.reject, result=1, source=1, reason=7)) as server:
+        gear_on(tmp_path, session.site, server.port, session.session).run()
+    (upload,) = (one for one in session.site.uploads if one.name.endswith(".html"))
+    page = parsed(upload.content.decode())
+    outcome = page.texts("p")[0]
+    assert f"{wording.UNKNOWN_CALLED_AE} 'PACS'. Nothing was sent. " in outcome
+    assert outcome.endswith(f" {sentence(wording.CHECK_TITLES)}")
+    assert sentence(wording.CHECK_TITLES) in page.texts("td")
+    assert Kind.NOT_REACHED.advice not in page.text
+    (summary,) = (json.loads(one.content) for one in session.site.uploads if "summary" in one.name)
+    assert summary["advice"] == sentence(wording.CHECK_TITLES)
+    assert wording.UNKNOWN_CALLED_AE in summary["cause"]
+
+
+def test_an_unknown_host_has_a_report(tmp_path: Path, session: Session) -> None:
+    """Name resolution is a part of the check."""
+    session.site.add_file(session.acquisition("A"), "a.dcm", encoded(made(1)))
+    host = "no-such-host.invalid"
+    gear = gear_on(tmp_path, session.site, 104, session.session, destination=host)
+    result = gear.run()
+    assert_failed_at_once(session, gear, result, ["a.dcm"])
+    assert f"{wording.CANNOT_CONNECT} {host} port 104: " in result.stderr
 
 
 def assert_failed_at_once(

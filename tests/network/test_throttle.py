@@ -45,6 +45,19 @@ def test_unused_rate_is_lost() -> None:
     assert clock.time - begun == pytest.approx(2)
 
 
+def test_the_rate_may_change() -> None:
+    """Without a limit, nothing waits, and the pieces are as large as without a throttle."""
+    clock, rates = Clock(), [PIECE]
+    throttle = Throttle(lambda: rates[-1], clock)
+    begun = clock.time
+    for rate, seconds in ((PIECE, 1), (0, 1), (2 * PIECE, 2.5)):
+        rates.append(rate)
+        for _ in range(2):
+            throttle.wait(PIECE, lambda: False)
+        assert clock.time - begun == pytest.approx(seconds)
+        assert throttle.piece == (PIECE if rate else MAX_PIECE)
+
+
 def test_a_thread_with_an_ended_association_does_not_wait() -> None:
     """It continues soon after its association has ended."""
     throttle, is_over = Throttle(1), Event()

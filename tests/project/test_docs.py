@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts import conformance, man_page, reasons
+from scripts import clone, conformance, man_page, reasons
 from tests.support.flywheel_site import FlywheelSite
 from tests.support.gear import IN_THE_IMAGE, MOUNTED
 from tests.support.pacs import PythonSCP
@@ -36,6 +36,14 @@ def test_the_manual_pages_are_current() -> None:
     """The files equal the output of `make docs`."""
     for path, text in man_page.documents().items():
         assert path.read_text() == text
+
+
+@pytest.mark.parametrize("page", clone.TARGETS, ids=lambda page: page.name)
+def test_the_address_of_the_repository_is_current(page: Path) -> None:
+    """Each page equals the output of `make docs`, and shows the address once."""
+    text = page.read_text()
+    assert text == clone.document(text)
+    assert text.count("git clone ") == 1
 
 
 @pytest.mark.parametrize("document", ["reliability.md"])

@@ -10,9 +10,19 @@ from tests.support.preloaded import REPOSITORY
 
 PACKAGE = "fw_gear_dicom_send"
 LAYERS = (
-    {"reasons", "retry", "text", "imports", "name_patterns", "server_url"},
+    {"documentation"},
+    {
+        "reasons",
+        "retry",
+        "text",
+        "imports",
+        "name_patterns",
+        "server_url",
+        "bandwidth",
+    },
     {"errors", "report_names", "sections"},
-    {"exit_codes", "option_types", "option_values"},
+    {"exit_codes", "option_types"},
+    {"option_values"},
     {"options"},
     {"dicom"},
     {"archive", "delivery"},

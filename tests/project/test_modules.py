@@ -15,6 +15,7 @@ from tests.support.send_command import to
 MODULES = {
     "fw_gear_dicom_send": "dicom-send",
     "fw_gear_dicom_send.cli.send": "dicom-send",
+    "fw_gear_dicom_send.batch": "dicom-send-batch",
     "fw_gear_dicom_send.batch.main": "dicom-send-batch",
 }
 

@@ -138,6 +138,6 @@ def test_the_demo_keeps_its_reports(tmp_path: Path) -> None:
     assert (output / "notes.txt").exists()
     assert all(name in printed for name in names)
     assert f"copies in {output}" in printed
-    assert printed.count("/MR head/files/head.tgz") == 1
+    assert printed.count("/MR head/files/head.dicom.zip") == 1
     sections = printed.split("\n== ")[1:]
     assert all(section.partition("\n")[2].strip() for section in sections)

@@ -1,17 +1,20 @@
 """What the account of a run says of its end."""
 
+import signal
 from datetime import UTC, datetime
 
 import pytest
 
 from fw_gear_dicom_send.account import Account, VerificationSummary
-from fw_gear_dicom_send.errors import ExitCode
-from fw_gear_dicom_send.models import Container, FileEntry, FileReport, Remark
-from fw_gear_dicom_send.reasons import Kind, Reason
+from fw_gear_dicom_send.errors import CancelledError, ExitCode, ServerError, WorkFolderError
+from fw_gear_dicom_send.models import Container, FileEntry, FileReport, Origin, Remark
+from fw_gear_dicom_send.reasons import Kind, Program, Reason
 from fw_gear_dicom_send.report_names import Report
 
 ENTRY = FileEntry(Container("session", "s"), "a.zip", "p/a.zip")
 ALL = [FileReport(ENTRY, 3, 3)]
+GIVEN_UP = Reason(Kind.GIVEN_UP, "300 s")
+STOPPED = CancelledError(signal.SIGTERM)
 UNVERIFIED = VerificationSummary("C-FIND", 3, 0, 0)
 
 
@@ -23,8 +26,8 @@ UNVERIFIED = VerificationSummary("C-FIND", 3, 0, 0)
         (Account(rows=[FileReport(ENTRY, 3, 2)]), ExitCode.NOT_ALL_SENT),
         (Account(rows=ALL, is_reported=False), ExitCode.NOT_ALL_SENT),
         (Account(rows=ALL, verification=UNVERIFIED), ExitCode.NOT_VERIFIED),
-        (Account(rows=ALL, given_up="300 s"), ExitCode.SERVER),
-        (Account(rows=ALL, given_up="300 s", error="x", error_code=143), 143),
+        (Account(rows=ALL, given_up=GIVEN_UP), ExitCode.SERVER),
+        (Account(rows=ALL, given_up=GIVEN_UP, error=STOPPED), 143),
     ],
 )
 def test_the_exit_code_follows_from_the_account(account: Account, code: int) -> None:
@@ -35,17 +38,41 @@ def test_the_exit_code_follows_from_the_account(account: Account, code: int) -> 
 
 def test_the_error_that_ended_a_run_is_its_cause() -> None:
     """A signal may arrive after the server was given up."""
-    assert Account(error="stopped", given_up="300 s").cause == "stopped"
-    assert Account(given_up="300 s").cause == "300 s"
+    assert Account(error=STOPPED, given_up=GIVEN_UP).cause == STOPPED.cause
+    assert Account(given_up=GIVEN_UP).cause == GIVEN_UP.text
+
+
+@pytest.mark.parametrize(
+    ("account", "advice"),
+    [
+        (Account(error=ServerError("no answer", "check called_ae")), "Check called_ae."),
+        (Account(error=WorkFolderError("no space")), None),
+        (Account(given_up=GIVEN_UP), Kind.GIVEN_UP.advice),
+        (Account(error=STOPPED, given_up=GIVEN_UP), Kind.NOT_REACHED.advice),
+        (Account(rows=ALL), ""),
+    ],
+)
+def test_an_early_end_has_the_advice_of_its_cause(account: Account, advice: str | None) -> None:
+    """Only a run that was cancelled is to be run again."""
+    assert account.advice == advice or (advice is None and account.advice)
+    assert ("Run the gear again" in account.advice) == account.is_cancelled
+
+
+@pytest.mark.parametrize(("program", "code"), [(Program.COMMAND, 2), (Program.GEAR, 1)])
+def test_a_run_without_any_image_is_wrong_usage_of_the_command(program: Program, code: int) -> None:
+    """The gear has failed, as its only other exit code is that of success."""
+    remark = Remark((Reason(Kind.NO_IMAGE),), 0, failure=True)
+    account = Account(rows=[FileReport(ENTRY, 0, 0, (remark,))], origin=Origin(program))
+    assert (account.is_without_images, account.exit_code) == (True, code)
 
 
 def test_a_run_starts_with_its_first_image() -> None:
     """A run without images starts as well, unless an error ended it."""
     started = datetime(2024, 1, 2, tzinfo=UTC)
     assert not Account(rows=ALL).has_started
-    assert Account(started=started, rows=ALL, error="x").has_started
+    assert Account(started=started, rows=ALL, error=STOPPED).has_started
     assert Account(started=started).has_started
-    assert not Account(started=started, error="x").has_started
+    assert not Account(started=started, error=STOPPED).has_started
 
 
 def test_images_count_for_each_kind_of_their_remarks() -> None:

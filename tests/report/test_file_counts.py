@@ -1,8 +1,16 @@
 """Counts and status of a file's row in the report."""
 
+from dataclasses import replace
+
 import pytest
 
-from fw_gear_dicom_send.delivery.results import AlreadyStored, Planned, StoreResult, Transfer
+from fw_gear_dicom_send.delivery.results import (
+    AlreadyStored,
+    NotSent,
+    Planned,
+    StoreResult,
+    Transfer,
+)
 from fw_gear_dicom_send.models import Container, FileEntry, FileReport, Remark
 from fw_gear_dicom_send.reasons import Kind, Reason
 from fw_gear_dicom_send.report.file_counts import FileCount, FileCounts
@@ -53,6 +61,21 @@ def test_existing_images_are_distinguished_from_sent_ones() -> None:
     assert report.planned is None
 
 
+def test_copies_of_images_of_the_run_are_not_called_existing() -> None:
+    """They were not on the server before, but are there after the run."""
+    report = ended(SENT, AlreadyStored(Reason(Kind.DUPLICATE)), AlreadyStored())
+    assert (report.sent, report.already_stored, report.duplicates) == (1, 1, 1)
+    assert report.is_complete
+    assert image_counts(report).endswith(": 1 already there, 1 duplicate, 1 sent")
+
+
+def test_images_with_a_used_uid_are_one_remark() -> None:
+    """Each names another image; the first of them is named."""
+    reasons = [Reason(Kind.DUPLICATE_UID, f": a.zip, member {number}") for number in range(60)]
+    (found,) = ended(*map(NotSent, reasons)).remarks
+    assert (found.reasons, found.images) == ((reasons[0],), 60)
+
+
 def test_a_dry_run_has_planned_images() -> None:
     """None is sent, and the file has not failed."""
     count = FileCount(ENTRY, is_dry=True)
@@ -93,7 +116,7 @@ def test_a_file_that_was_interrupted_is_not_complete() -> None:
     """A file that was not read to its end is never complete, even if all seen images were sent."""
     report = count_of(SENT, SENT).report()
     assert (report.status, report.images, report.sent) == ("Incomplete", 3, 2)
-    assert Remark((Reason(Kind.INTERRUPTED),), 0, failure=True) in report.remarks
+    assert Remark((Reason(Kind.INTERRUPTED),), 0, failure=True, unseen=1) in report.remarks
 
 
 def test_unread_members_count_as_images() -> None:
@@ -130,7 +153,8 @@ def test_a_file_that_fails_halfway_is_not_complete() -> None:
     count = count_of(SENT)
     count.end(1, reason_with("the archive is cut short"))
     assert count.report().status == "Incomplete"
-    assert count.report().remarks == (remark("the archive is cut short", 0, failure=True),)
+    (found,) = count.report().remarks
+    assert found == replace(remark("the archive is cut short", 0, failure=True), unseen=1)
 
 
 def test_the_end_may_be_reported_before_the_last_images() -> None:
@@ -139,7 +163,7 @@ def test_the_end_may_be_reported_before_the_last_images() -> None:
     count.end(3, None)
     assert not count.is_done
     assert count.report() == FileReport(
-        count.entry, 3, 1, (Remark((Reason(Kind.INTERRUPTED),), 0, failure=True),)
+        count.entry, 3, 1, (Remark((Reason(Kind.INTERRUPTED),), 0, failure=True, unseen=2),)
     )
     count.add(UNSENT)
     assert not count.is_done
@@ -157,7 +181,8 @@ def test_a_damaged_file_is_not_complete_if_its_images_come_last() -> None:
     count.add(SENT)
     assert count.is_done
     assert count.report().status == "Incomplete"
-    assert count.report().remarks == (remark("the archive is cut short", 0, failure=True),)
+    (found,) = count.report().remarks
+    assert found == replace(remark("the archive is cut short", 0, failure=True), unseen=1)
 
 
 def test_a_file_is_done_after_its_end_and_all_its_images() -> None:

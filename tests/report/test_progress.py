@@ -28,10 +28,13 @@ class Sending:
     connections: int = 1
     retries: int = 0
     max_rate: float = 0.0
+    is_away: bool = False
 
     def facts(self) -> SenderFacts:
         """Return these numbers."""
-        return SenderFacts(self.connections, "association", self.max_rate, self.retries)
+        return SenderFacts(
+            self.connections, "association", self.max_rate, self.retries, is_away=self.is_away
+        )
 
 
 def progress_of(files: Sequence[FileEntry], clock: Clock | None = None) -> Progress:
@@ -74,6 +77,63 @@ def test_no_time_is_left_once_all_files_are_read() -> None:
         seen.file(FileReport(file, 1, 1))
     clock.time += 10
     assert " left" not in seen.line()
+
+
+def test_resent_images_and_files_do_not_count_again() -> None:
+    """The line says instead what the run does."""
+    seen = progress_of(files := entries(1))
+    seen.image(image())
+    seen.file(FileReport(files[0], 1, 1))
+    seen.note("resending 1 image")
+    seen.start_resending()
+    seen.image(image())
+    seen.file(FileReport(files[0], 1, 1))
+    line = seen.line()
+    assert line.startswith("Progress: 1 image sent (0 MB); 0 failed; 1 of 1 file done; ")
+    assert "; resending 1 image; " in line
+
+
+def test_the_share_of_read_data_never_falls() -> None:
+    """Several files may be open, and images of a file may come after its end."""
+    seen = progress_of(files := entries(3))
+    shares = []
+
+    def note(number: int, position: int) -> None:
+        seen.image(replace(image(), entry=files[number], position=position))
+        shares.append(read_of(seen))
+
+    note(0, 600_000)
+    note(1, 200_000)
+    note(0, 500_000)
+    seen.file(FileReport(files[1], 1, 1))
+    shares.append(read_of(seen))
+    note(2, 100_000)
+    note(1, 200_000)
+    seen.file(FileReport(files[0], 2, 2))
+    shares.append(read_of(seen))
+    assert shares == [600_000, 800_000, 800_000, 1_600_000, 1_700_000, 1_700_000, 2_100_000]
+
+
+def read_of(seen: Progress) -> int:
+    """Return the number of bytes read so far."""
+    return seen._count.read
+
+
+def test_no_time_is_left_before_there_is_a_rate() -> None:
+    """The first seconds say nothing about the rest."""
+    clock = Clock()
+    seen = progress_of(files := entries(4), clock)
+    seen.file(FileReport(files[0], 1, 1))
+    clock.time += 0.5
+    assert " left" not in seen.line()
+    clock.time += 5
+    assert " left" in seen.line()
+
+
+def test_the_line_says_that_the_run_waits_for_the_server() -> None:
+    """An outage and a server at fault look like a stalled run otherwise."""
+    assert "; waiting for the server; " in Progress(entries(1), Sending(is_away=True)).line()
+    assert "waiting" not in Progress(entries(1), Sending()).line()
 
 
 def test_the_command_counts_paths() -> None:
@@ -170,7 +230,7 @@ def test_each_of_a_few_files_has_a_line(caplog: pytest.LogCaptureFixture) -> Non
 
 @pytest.mark.parametrize(
     ("seconds", "left"),
-    [(0, "0 min 0 s"), (30, "0 min 30 s"), (90, "1 min 30 s"), (7290, "2 h 1 min")],
+    [(3, "0 min 3 s"), (30, "0 min 30 s"), (90, "1 min 30 s"), (7290, "2 h 1 min")],
 )
 def test_the_remaining_time_is_in_hours_or_minutes(seconds: float, left: str) -> None:
     """The second half of the data is expected to take as long as the first."""

@@ -5,6 +5,7 @@ import json
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
@@ -27,6 +28,7 @@ from fw_gear_dicom_send.network.page_sections import contexts_section
 from fw_gear_dicom_send.network.types import PeerAE
 from fw_gear_dicom_send.report import schemas
 from fw_gear_dicom_send.report.publish import Reports
+from fw_gear_dicom_send.report_names import TIME_FORMAT, Report, report_name
 from tests.support import wording
 from tests.support.configs import gear_config, send_config
 from tests.support.gear import manifest
@@ -51,8 +53,6 @@ NAMES = ["report", "per-image report", "page", "summary"]
 
 class Destination:
     """Destination that accepts some reports and rejects the next, or leaves all in place."""
-
-    time_format = "%Y-%m-%d_%H:%M:%S"
 
     def __init__(self, takes: int = 9, *, is_elsewhere: bool = True) -> None:
         self.delivered: list[tuple[Container, str]] = []
@@ -79,7 +79,7 @@ def publish(
 ) -> bool:
     """Complete a run of one image; return whether all reports are written."""
     selection = Selection((ENTRY,), SESSION, "visit 1")
-    reports = Reports(config, config.server.key, selection, output, destination.time_format)
+    reports = Reports(config, config.server.key, selection, output)
     for observer in reports.observers:
         result = Planned(Transfer()) if config.dry_run else sent()
         observer.image(ImageRecord(ENTRY, "1.dcm", result, size=2_000_000))
@@ -123,9 +123,11 @@ def test_reports_are_delivered_to_the_session(
     names = [name for _, name in destination.delivered]
     assert suffixes(names) == SUFFIXES
     assert left_in(tmp_path) == []
-    warning, number, *attached, table = caplog.records
+    warning, number, *attached, closing, table = caplog.records
     assert (warning.levelname, warning.message) == ("WARNING", "a.zip: 2 images not sent: no")
     assert number.message == "1 of 3 images sent"
+    assert closing.levelname == "ERROR"
+    assert closing.message.startswith("2 of 3 images not sent to AE ")
     assert [one.message for one in attached] == [
         f"The {name} is attached to the session: {file}"
         for name, file in zip(NAMES, names, strict=True)
@@ -198,14 +200,13 @@ def test_an_unwritable_report_is_logged(tmp_path: Path, caplog: pytest.LogCaptur
 
 def test_a_run_without_its_per_image_report_is_not_reported(tmp_path: Path) -> None:
     """The other reports are written and delivered."""
-
-    class Fixed(Destination):
-        time_format = "now"
-
-    destination = Fixed()
-    (tmp_path / "dicom-send_report-visit 1_now_instances.csv").mkdir()
+    destination = Destination()
+    for seconds in range(60):
+        time = f"{datetime.now() + timedelta(seconds=seconds):{TIME_FORMAT}}"
+        (tmp_path / report_name(Report.IMAGES, "visit 1", time)).mkdir(exist_ok=True)
     assert not publish(tmp_path, destination)
-    assert [name.rpartition("now")[2] for _, name in destination.delivered] == [
+    start = len(f"dicom-send_report-visit 1_{time}")
+    assert [name[start:] for _, name in destination.delivered] == [
         ".csv",
         ".html",
         "_summary.json",

@@ -25,7 +25,16 @@ IMPLICIT, RLE = "1.2.840.10008.1.2", "1.2.840.10008.1.2.5"
 REFUSED = (Reason(Kind.REFUSED, "0xC000 Cannot Understand", "0xC000"),)
 EVIL = "<script>document.title='evil'</script><img src='http://127.0.0.1:9/x.png'>{{ 7 * 7 }}.zip"
 TIMINGS = ThroughputCounts(
-    1.0, (120, 80, 0, 55), (4_000_000, 3_000_000, 0, 2_000_000), (0,) * 13, 4.2
+    1.0,
+    (120, 80, 0, 55),
+    (4_000_000, 3_000_000, 0, 2_000_000),
+    (0,) * 13,
+    4.2,
+    None,
+    (),
+    255,
+    9_000_000,
+    4.2,
 )
 
 

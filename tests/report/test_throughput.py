@@ -31,6 +31,22 @@ def counting() -> Counting:
     return Counting()
 
 
+def test_rates_do_not_include_the_time_of_verification() -> None:
+    """They end with the last image that was sent, and images that are resent do not count."""
+    clock = Clock()
+    seen = Throughput(clock)
+    record = ImageRecord(ENTRY, "", sent(), size=1_000)
+    for _ in range(4):
+        clock.time += 1
+        seen.image(record)
+    clock.time += 60
+    seen.start_resending()
+    seen.image(record)
+    counts = seen.counts()
+    assert (counts.images_per_second, counts.bytes_per_second) == (1, 1_000)
+    assert (sum(counts.images), counts.seconds) == (5, 64)
+
+
 def test_images_are_counted_by_the_second(counting: Counting) -> None:
     """Seconds without an image count as well; the time starts with the run."""
     for second, size in ((0.0, 1), (0.9, 2), (3.0, 4)):

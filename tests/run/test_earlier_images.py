@@ -16,7 +16,7 @@ from fw_gear_dicom_send.run.known_images import KnownImages
 MANY = 50_000
 BYTES_EACH = 80
 EQUAL = AlreadyStored(Reason(Kind.SENT_EARLIER), is_equal=True)
-DIFFERENT = NotSent(Reason(Kind.DUPLICATE_UID))
+DIFFERENT = NotSent(Reason(Kind.DUPLICATE_UID, " by an earlier run"))
 
 
 def instance(uid: str, data: bytes = b"data") -> SOPInstance:

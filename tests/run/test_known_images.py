@@ -15,7 +15,7 @@ from fw_gear_dicom_send.run.known_images import KnownImages
 
 MANY = 50_000
 BYTES_EACH = 80
-EQUAL = AlreadyStored(is_equal=True)
+EQUAL = AlreadyStored(Reason(Kind.DUPLICATE), is_equal=True)
 DIFFERENT = NotSent(Reason(Kind.DUPLICATE_UID))
 
 
@@ -41,6 +41,16 @@ def test_equal_and_different_images() -> None:
     assert sent_now(known, image("1.1")) == EQUAL
     for data in (b"Data", b"data ", b""):
         assert sent_now(known, image("1.1", data)) == DIFFERENT
+
+
+def test_two_different_images_with_one_uid_name_each_other() -> None:
+    """The second one says where the first one is."""
+    known = KnownImages()
+    claim = known.claim(image("1.1"))
+    assert isinstance(claim, SOPInstance)
+    known.settle(claim, "a.zip, member 7", is_sent=True)
+    other = known.claim(image("1.1", b"other"))
+    assert other == NotSent(Reason(Kind.DUPLICATE_UID, ": a.zip, member 7"))
 
 
 def test_the_division_into_pieces_does_not_matter() -> None:

@@ -45,7 +45,7 @@ def test_bad_images_do_not_delay_the_others(tmp_path: Path, place: str, associat
     assert sorted(run.order[:168]) == good
     assert {script.tries[uid_of(number)] for number in good} == {1}
     assert set(run.not_sent) == set(bad)
-    assert {run.not_sent[n].reason.kind for n in killers} == {Kind.CONNECTION_LOST}
+    assert {run.not_sent[n].reason.kind for n in killers} == {Kind.LOST_ALONE}
     reasons = {run.not_sent[n].reason.kind for n in refused}
     assert reasons <= {Kind.REFUSED_ALONE, *([Kind.OUT_OF_RESOURCES] if place == "last" else [])}
     assert {script.tries[uid_of(n)] for n in refused} == {3}
@@ -58,6 +58,14 @@ def test_bad_images_do_not_delay_the_others(tmp_path: Path, place: str, associat
     assert [(row.images, row.sent) for row in run.rows] == [(200, 168)]
     assert [report.sent for report in run.records.files] == [168]
     assert source.fetched == ["0.zip"]
+
+
+def test_the_last_image_is_blamed_for_three_lost_connections(tmp_path: Path) -> None:
+    """No image follows it, but the server stored others before."""
+    with FaultSCP(Choosy(killers=[4])) as server:
+        run = run_steps(server, Archives(tmp_path, range(1, 5)), tmp_path)
+    assert {n: result.reason.kind for n, result in run.not_sent.items()} == {4: Kind.LOST_ALONE}
+    assert "firewall" not in Kind.LOST_ALONE.advice
 
 
 @pytest.mark.parametrize("associations", [1, 4])

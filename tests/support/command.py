@@ -128,12 +128,13 @@ def start(script: str, *arguments: object, cwd: Path) -> "subprocess.Popen[str]"
 def environment() -> dict[str, str]:
     """Return a minimal environment, so that the tester's variables have no effect.
 
-    It prevents writing compiled modules: with a file size limit they would be incomplete.
+    It prevents writing compiled modules: with a file size limit they would be incomplete. Reports
+    are written to the current folder.
     """
     kept = {name: os.environ[name] for name in COVERAGE_VARIABLES if name in os.environ}
     path = f"{Path(sys.executable).parent}:{SYSTEM_PATH}"
     fixed = {"PYTHONPATH": str(REPOSITORY), "HOME": "/nonexistent", "PYTHONDONTWRITEBYTECODE": "1"}
-    return {"PATH": path, **fixed, **kept}
+    return {"PATH": path, "DICOM_SEND_REPORT_FOLDER": ".", **fixed, **kept}
 
 
 def _started(

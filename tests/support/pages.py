@@ -13,7 +13,7 @@ from fw_gear_dicom_send.account import (
     VerificationSummary,
 )
 from fw_gear_dicom_send.batch import page as batch_page
-from fw_gear_dicom_send.batch.models import JobResult
+from fw_gear_dicom_send.batch.models import Batch, JobResult
 from fw_gear_dicom_send.config import server_name
 from fw_gear_dicom_send.models import (
     Container,
@@ -54,6 +54,7 @@ THROUGHPUT = ThroughputCounts(
     StoreTimes(0.0123, 0.41, 12.5),
     (1.5, 4.0, 7.9),
 )
+BATCH = Batch("65f0cc", "complete", STARTED, "user@example.org", ())
 REFUSED = Reason(Kind.REFUSED, "0xC000 Cannot Understand", "0xC000")
 ENTRY = FileEntry(Container("acquisition", "a"), "a.zip", "lab/Study/sub-01/visit 1/T1/files/a.zip")
 
@@ -174,4 +175,4 @@ def outcomes(number: int) -> list[JobResult]:
 
 def whole_batch_page(number: int = 200) -> str:
     """Return the page of a batch with this many sessions."""
-    return batch_page.render("65f0cc", outcomes(number), STARTED, is_dry=False)
+    return batch_page.render(BATCH, outcomes(number), STARTED)

@@ -1,6 +1,7 @@
 """Servers that use TLS, and helpers that check them and send to them."""
 
 import ssl
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from fw_gear_dicom_send.network import preflight
 from fw_gear_dicom_send.network.store import StorageSCU
 from fw_gear_dicom_send.network.timeouts import Timeouts
 from fw_gear_dicom_send.network.tls import TLSContext, make_context
+from fw_gear_dicom_send.network.tls_errors import HandshakeFailure, explain
 from fw_gear_dicom_send.network.transport import Transport
 from fw_gear_dicom_send.network.types import TLSConfig
 from fw_gear_dicom_send.retry import RetryPolicy
@@ -98,3 +100,9 @@ def scu_of(server: Server, context: TLSContext, retry_time: float = 0) -> Storag
 def send(scu: StorageSCU, number: int = 3) -> list[Outcome]:
     """Send this many images and close the SCU; return the result of each."""
     return outcomes(send_all(scu, (made_instance(one) for one in range(number))))
+
+
+def explained(error: OSError) -> HandshakeFailure:
+    """Return the meaning of a failed handshake, with advice as the gear words it."""
+    failure = explain(error)
+    return replace(failure, advice=ServerError("", failure.advice).advice)

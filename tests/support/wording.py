@@ -14,7 +14,7 @@ def lead(kind: Kind) -> str:
 
 # Reasons
 ACCEPTED = lead(Kind.CONVERTED)
-ALREADY_SENT = Kind.DUPLICATE_UID.template
+ALREADY_SENT = lead(Kind.DUPLICATE_UID)
 ARCHIVE_CORRUPT = Kind.CORRUPT_ARCHIVE.template
 CANNOT_CONVERT = lead(Kind.NOT_CONVERTIBLE)
 CONNECTION_LOST = lead(Kind.CONNECTION_LOST)
@@ -77,9 +77,7 @@ NO_VALID_ANSWER = "sent no valid answer to the association request"
 BEFORE_THE_ANSWER = "before the answer to a request"
 DURING_A_REQUEST = "during a request"
 CHECK_TITLES = "check called_ae and calling_ae, and that the server knows both"
-CHECK_DICOM = (
-    "check that destination and port belong to a DICOM server, and whether it requires TLS"
-)
+CHECK_DICOM = "check that a DICOM server uses destination and port, and whether it requires TLS"
 CHECK_ADDRESS = (
     "check destination and port, that the server runs, and that no firewall blocks the connection"
 )
@@ -109,7 +107,7 @@ OTHER_PROFILE = (
 NO_HANDSHAKE = "no answer to the TLS handshake"
 NOT_TRUSTED = "the server's certificate is not trusted"
 ADD_ITS_CA = "set add_cert_file to the certificate of its CA, or to its own certificate"
-OTHER_NAME = "the name in the server's certificate does not match destination"
+OTHER_NAME = "the name in the server's certificate does not match its host name"
 CORRECT_THE_NAME = (
     "set destination to the name in the certificate; or set add_cert_file to the server's own "
     "certificate, without tls_check_hostname"
@@ -162,7 +160,7 @@ NOTHING_WRONG = "Nothing went wrong"
 WARNINGS_AND_CHANGES = "Warnings and changes"
 IMAGES_PER_SECOND = "Images per second during the run"
 STORE_TIMES = "C-STORE times, most often"
-STOPPED_BY = "The run was stopped by"
+STOPPED_BY = "Stopped by"
 CONTINUES_WITHOUT = "failed; the run continues without it"
 CANNOT_WRITE_TO_WORK = "Cannot write to the work folder"
 CANNOT_WRITE_IMAGES = "Cannot write the per-image report"

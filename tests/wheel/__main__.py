@@ -1,6 +1,6 @@
 """Send an image with a wheel that is installed in an environment of its own.
 
-python -m tests.wheel ENVIRONMENT
+python -m tests.wheel ENVIRONMENT [--without-extras]
 """
 
 import subprocess
@@ -19,14 +19,17 @@ MAX_SECONDS = 60
 FIND_PACKAGE = "import fw_gear_dicom_send; print(fw_gear_dicom_send.__file__)"
 
 
-def main(environment: Path) -> None:
-    """Check the installed files, and run each command in an empty folder."""
+def main(environment: Path, *options: str) -> None:
+    """Check the installed files, and run each command in an empty folder.
+
+    Without the packages of the extras, the batch command cannot run.
+    """
     image = encoded(made(1))
     with tempfile.TemporaryDirectory() as name, PythonSCP() as server:
         folder = Path(name)
         (folder / "a.dcm").write_bytes(image)
         package = Path(run(folder, environment, "python", "-c", FIND_PACKAGE).strip()).parent
-        run(folder, environment, "dicom-send-batch", "--help")
+        batch = ended(folder, environment, "dicom-send-batch", "--help").returncode
         run(folder, environment, "dicom-send", "a.dcm", *to(server))
         received = [each.dataset for each in server.stored]
     source = REPOSITORY / package.name
@@ -38,6 +41,7 @@ def main(environment: Path) -> None:
             for command in ("dicom-send", "dicom-send-batch")
         ),
         "the image arrives unchanged": received == [dataset_of(image)],
+        "the batch command has its packages": batch == (2 if options else 0),
     }
     for check, holds in checks.items():
         sys.stdout.write(f"{check}: {'ok' if holds else 'FAILED'}\n")
@@ -48,6 +52,15 @@ def main(environment: Path) -> None:
 
 def run(folder: Path, environment: Path, program: str, *arguments: object) -> str:
     """Run an installed program without the repository, and return its output."""
+    done = ended(folder, environment, program, *arguments)
+    done.check_returncode()
+    return done.stdout
+
+
+def ended(
+    folder: Path, environment: Path, program: str, *arguments: object
+) -> subprocess.CompletedProcess[str]:
+    """Run an installed program without the repository until it ends."""
     return subprocess.run(
         [environment / "bin" / program, *map(str, arguments)],
         cwd=folder,
@@ -55,8 +68,8 @@ def run(folder: Path, environment: Path, program: str, *arguments: object) -> st
         stdout=subprocess.PIPE,
         text=True,
         timeout=MAX_SECONDS,
-        check=True,
-    ).stdout
+        check=False,
+    )
 
 
 def files_in(package: Path) -> dict[Path, bytes]:
@@ -74,4 +87,4 @@ def is_same(one: Path, other: Path, name: str) -> bool:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]).absolute())
+    main(Path(sys.argv[1]).absolute(), *sys.argv[2:])

@@ -117,7 +117,9 @@ def test_dcmqrscp_only_answers_queries() -> None:
 def test_orthanc_needs_the_calling_ae() -> None:
     """It accepts the context of an unknown AE title, and ends the association at a query."""
     with Orthanc(DicomAlwaysAllowFind=False) as server:
-        assert refusal(server, "find").startswith(wording.CONNECTION_LOST)
+        words = refusal(server, "find")
+        assert words.startswith(wording.CONNECTION_LOST)
+        assert "it does not know calling_ae" in words
     known = {"sender": ["CALLING", "127.0.0.1", 104]}
     with Orthanc(DicomAlwaysAllowFind=False, DicomModalities=known) as server:
         check(server, "find", "commit")

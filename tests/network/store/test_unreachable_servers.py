@@ -5,9 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from fw_gear_dicom_send.errors import ConfigError
+from fw_gear_dicom_send.errors import ServerError
 from fw_gear_dicom_send.network.store import StorageSCU
-from fw_gear_dicom_send.network.transport import resolve
 from fw_gear_dicom_send.network.types import PeerAE
 from fw_gear_dicom_send.reasons import Kind
 from tests.support import wording
@@ -84,10 +83,9 @@ def test_a_server_that_does_not_answer_the_request(scu: SCUFactory) -> None:
     assert kind is Kind.NO_ASSOCIATION
 
 
-def test_an_unresolvable_host_is_a_configuration_error() -> None:
-    """A name without an address fails before anything is done; addresses need no name."""
-    for host in ("127.0.0.1", "::1", "localhost"):
-        resolve(PeerAE(host, 104, "A", "B"))
-    for host in ("no-such-host.invalid", "a..b", "x" * 70):
-        with pytest.raises(ConfigError, match=r"^destination: "):
-            resolve(PeerAE(host, 104, "A", "B"))
+@pytest.mark.parametrize("host", ["no-such-host.invalid", "a..b", "x" * 70])
+def test_a_host_without_an_address_is_an_error_of_the_server(host: str) -> None:
+    """The check of the server names it, so that the run has a report."""
+    sender = StorageSCU(PeerAE(host, 104, "A", "B"), unconverted)
+    with pytest.raises(ServerError, match=f"^{wording.CANNOT_CONNECT} {host} port 104: "):
+        sender.check()

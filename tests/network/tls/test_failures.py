@@ -4,9 +4,10 @@ import ssl
 
 import pytest
 
-from fw_gear_dicom_send.network.tls_errors import HandshakeFailure, explain
+from fw_gear_dicom_send.network.tls_errors import HandshakeFailure
 from fw_gear_dicom_send.reasons import Kind
 from tests.support import wording
+from tests.support.tls_servers import explained
 
 PORT = wording.TLS_PORT
 PLAIN_TEXT = HandshakeFailure(wording.NO_TLS, PORT)
@@ -40,7 +41,7 @@ def failed(reason: str) -> HandshakeFailure:
     """Return the meaning of an error with this OpenSSL reason."""
     error = ssl.SSLError(1, "the handshake failed")
     error.reason = reason
-    return explain(error)
+    return explained(error)
 
 
 @pytest.mark.parametrize(
@@ -103,4 +104,4 @@ def test_a_rejected_certificate_is_explained(code: int, cause: str, advice: str)
     """The codes are those of OpenSSL's x509_vfy.h, and its message is shown."""
     error = ssl.SSLCertVerificationError(1, "the certificate is not accepted")
     error.verify_code, error.verify_message = code, "why"
-    assert explain(error) == HandshakeFailure(f"{cause} (why)", advice, kind=Kind.TLS_CERTIFICATE)
+    assert explained(error) == HandshakeFailure(f"{cause} (why)", advice, kind=Kind.TLS_CERTIFICATE)

@@ -10,7 +10,7 @@ import pytest
 from fw_gear_dicom_send.errors import ServerError
 from fw_gear_dicom_send.network import preflight
 from fw_gear_dicom_send.network.tls import make_context
-from fw_gear_dicom_send.network.tls_errors import HandshakeFailure, explain
+from fw_gear_dicom_send.network.tls_errors import HandshakeFailure
 from fw_gear_dicom_send.network.types import TLSConfig
 from tests.support import wording
 from tests.support.certificates import HOST, Identity
@@ -21,6 +21,7 @@ from tests.support.results import SENT
 from tests.support.scripted import answer_on_request, close_after_command
 from tests.support.tls_servers import (
     NOTHING_IN_COMMON,
+    explained,
     scu_of,
     secured,
     send,
@@ -103,7 +104,7 @@ def test_an_error_without_a_reason_may_be_transient() -> None:
     """Python 3.11.2 raises a bare SSLError without a reason if a server just closes."""
     error = ssl.SSLError("A failure in the SSL library occurred")
     error.reason = None  # type: ignore[assignment]
-    assert explain(error) == HandshakeFailure(
+    assert explained(error) == HandshakeFailure(
         f"{wording.NO_HANDSHAKE} (connection lost)",
         wording.TLS_PORT,
         is_final=False,

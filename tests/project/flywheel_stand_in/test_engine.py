@@ -124,5 +124,5 @@ def test_cancelled_job_ends_its_gear(
         fw.get_job(record.id).change_state("cancelled")
         assert wait_for(lambda: record.id in engine.results, MAX_RUN_SECONDS)
         held.set()
-    assert "stopped by SIGTERM" in engine.results[record.id].log
+    assert "Stopped by SIGTERM" in engine.results[record.id].log
     assert fw.get_job(record.id).state.value == "cancelled"
