@@ -6,14 +6,7 @@ from math import inf
 
 import pytest
 
-from fw_gear_dicom_send.delivery.deliver import (
-    MAX_SECOND_TRIES,
-    Delivery,
-    History,
-    Judged,
-    Lost,
-    Try,
-)
+from fw_gear_dicom_send.delivery.deliver import MAX_SECOND_TRIES, Delivery
 from fw_gear_dicom_send.delivery.results import (
     Answer,
     NotSent,
@@ -22,6 +15,7 @@ from fw_gear_dicom_send.delivery.results import (
     Suspect,
     Transfer,
 )
+from fw_gear_dicom_send.delivery.tries import History, Judged, Lost, Try
 from fw_gear_dicom_send.dicom.types import SOPInstance
 from fw_gear_dicom_send.reasons import Kind, Reason
 from fw_gear_dicom_send.retry import RetryBudget, RetryPolicy
