@@ -47,9 +47,9 @@ BUSY = (408, 429, 502, 503, 504)
 GATEWAY_FAILED = (502, 504)
 """Statuses of a gateway without a valid answer in time (RFC 9110 15.6.3, 15.6.5).
 
-The server behind it may have carried the request out: it may have ended the connection after that,
-or still be at work. With 408 (15.5.9), 429 (RFC 6585 4) and 503 (15.6.4) it has not: the request
-was incomplete, over a limit, or not handled.
+The server behind it may have stored the images: it may have ended the connection after that, or
+still be at work. After 408 (15.5.9), 429 (RFC 6585 4) and 503 (15.6.4), it stored nothing: the
+request was incomplete, over a limit, or not handled.
 """
 NO_SERVICE = (404, 405, 501)
 """Statuses of a server without the requested service."""

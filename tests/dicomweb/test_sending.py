@@ -2,6 +2,7 @@
 
 import socket
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -272,6 +273,20 @@ def test_a_large_body_waits_for_consent(consent: bool | None) -> None:
     else:
         assert kinds(results) == [Sent]
         assert bodies[0] > 17 << 20
+
+
+@pytest.mark.parametrize(("proceed", "consents"), [(0.5, False), (3600, True)])
+def test_the_wait_for_consent_is_bounded(proceed: float, *, consents: bool) -> None:
+    """It lasts for the timeout `proceed`, or until the consent comes."""
+
+    def script(peer: WebPeer) -> None:
+        answer(peer, peer.read() if consents else peer.read_body(peer.read_head()))
+
+    begun, timeouts = time.monotonic(), replace(TIMEOUTS, proceed=proceed)
+    with WebServer(script) as server:
+        results = send_once(server.url, big_instance(17 << 20), timeouts=timeouts)
+    assert kinds(results) == [Sent]
+    assert consents or time.monotonic() - begun >= proceed
 
 
 def test_a_server_that_knows_no_consent_gets_the_body() -> None:
