@@ -252,3 +252,29 @@ def test_a_failed_list_of_a_series_is_retried() -> None:
     ):
         sender.finder().present("1.2", "1.3")
     assert len(server.requests) == MAX_TRIES
+
+
+def test_only_failures_in_a_row_end_the_lists() -> None:
+    """A series that the server lists starts the count of failures again."""
+    fails = [500] * MAX_TRIES
+    script = listing(*fails, *fails, 204, *fails, *fails, 204)
+    with WebServer(script) as server, web_sender(server.url) as sender:
+        finder = sender.finder()
+        for _ in range(2):
+            for _ in range(2):
+                with pytest.raises(QueryError):
+                    finder.present("1.2", "1.3")
+            assert finder.present("1.2", "1.3") == frozenset()
+
+
+def test_waits_for_a_busy_server_do_not_grow_after_an_answer() -> None:
+    """Each answered query starts the waits again."""
+    clock = Clock()
+    policy = RetryPolicy(min_wait=1, max_wait=64, jitter=False, clock=clock)
+    with (
+        WebServer(listing(*[429, 204] * 6)) as server,
+        web_sender(server.url, policy=policy) as sender,
+    ):
+        for _ in range(6):
+            sender.finder().present("1.2", "1.3")
+    assert clock.waits == [1] * 6
