@@ -9,15 +9,15 @@ from functools import partial
 from math import inf
 from time import perf_counter
 
-from ..delivery.deliver import Closed, History, Judged, Lost, Try
 from ..delivery.results import NotSent, Planned, Transfer
+from ..delivery.tries import Busy, Closed, History, Judged, Lost, Try
 from ..dicom.types import SOPInstance, Unreadable
 from ..dicom.uids import COMPRESSIONS, name_of, printable_uid
 from ..network.contexts import Context, candidate_contexts
 from ..network.errors import AssociationError
 from ..option_values import ConversionMode, OnConflict
 from ..reasons import Kind, Reason
-from .answers import Conflict, StoreAnswer, judge
+from .answers import BUSY, GATEWAY_FAILED, Conflict, StoreAnswer, judge
 from .authorization import TokenError
 from .batches import Batches, Outcome
 from .errors import ClosedError, LostError
@@ -96,7 +96,7 @@ class StowAttempts:
             return Closed(exc.reason)
         except (LostError, TokenError, AssociationError) as exc:
             return exc.reason
-        if response.status in (502, 503, 504):
+        if response.status in (503, *GATEWAY_FAILED):
             return Reason(Kind.NO_CONNECTION, response.words)
         return None
 
@@ -202,9 +202,12 @@ class StowAttempts:
             answer,
             instance,
             Transfer(seconds=seconds, transfer_syntax_uid=syntax, size=size),
-            is_first_try=not history.tries,
+            is_first_try=history.is_first,
             may_be_stored=history.may_be_stored or exchange.was_carried_out,
         )
+        if self._replaces and isinstance(judged, Busy):
+            # The server may have the image that was to be replaced.
+            judged = replace(judged, may_be_stored=False)
         return _with_remarks(judged, remarks)
 
     def _first(
@@ -215,7 +218,7 @@ class StowAttempts:
         An image gets a request of its own if the server says nothing about it in a shared one, or
         if another image of that request cannot be read.
         """
-        is_shared = not history.tries and opened_after == -inf and self.batches.takes(instance)
+        is_shared = history.is_first and opened_after == -inf and self.batches.takes(instance)
         if is_shared:
             try:
                 (exchange, answer), is_alone = self.batches.send(instance)
@@ -262,6 +265,8 @@ class StowAttempts:
         if not path:
             return found
         deleted = self._service.send("DELETE", path, timeout=timeout)
+        if deleted.response.status in BUSY:
+            return deleted, StoreAnswer.of(deleted.response, self._service.hide)
         if not deleted.response.is_success:
             return found
         return self._asked("POST", instance, timeout)
