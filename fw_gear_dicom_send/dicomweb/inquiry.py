@@ -1,6 +1,5 @@
 """Verifies which images a server has, by queries or by their content."""
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from math import inf
 
@@ -11,7 +10,7 @@ from ..reasons import Kind, Reason
 from . import datasets
 from .answers import NO_SERVICE
 from .content import ContentReader
-from .request import ACCEPT
+from .request import ACCEPT, PATH_UID
 from .service import WebService
 
 PAGE = 200
@@ -20,7 +19,6 @@ MAX_ANSWERS = 100_000
 """Maximum number of images in a series, more than any real series has."""
 MAX_DURATION = 10
 """Maximum duration of a list, in timeouts of one page: a page may have one image only."""
-_UID = re.compile(r"[0-9.]{1,64}")
 _SOP_INSTANCE_UID = "00080018"
 
 
@@ -34,7 +32,7 @@ class _WebInquirer(GroupInquirer):
         self._timeout = min(service.transport.timeouts.find, timeout)
 
     def _can_name(self, image: ImageReference) -> bool:
-        return all(map(_UID.fullmatch, (*image.series, image.sop_instance_uid)))
+        return all(map(PATH_UID.fullmatch, (*image.series, image.sop_instance_uid)))
 
 
 class QueryInquirer(_WebInquirer):
@@ -47,7 +45,7 @@ class QueryInquirer(_WebInquirer):
         queries are sent.
         """
         series = study_instance_uid, series_instance_uid
-        if not all(map(_UID.fullmatch, series)):
+        if not all(map(PATH_UID.fullmatch, series)):
             return frozenset()
         if self._given_up:
             raise QueryError(self._given_up)
