@@ -1,7 +1,6 @@
 """Single tries to send an image by STOW-RS (PS3.18 10.5), converted if necessary."""
 
 import logging
-import re
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
@@ -30,8 +29,6 @@ Convert = Callable[[SOPInstance, str], SOPInstance | Unreadable | None]
 """Changes the transfer syntax of an image. Returns None for an image that it cannot compress."""
 STORE_HEADERS = (("Accept", ACCEPT), ("Content-Type", CONTENT_TYPE))
 _PROBE = "/studies?limit=1"
-_UID = re.compile("[0-9][0-9.]{0,63}")
-"""No UID of a dataset may change the path of a request, as `..` would."""
 
 
 class StowAttempts:

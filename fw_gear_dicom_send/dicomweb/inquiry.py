@@ -1,6 +1,5 @@
 """Verifies which images a server has, by queries or by their content."""
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from math import inf
 
@@ -12,7 +11,7 @@ from . import datasets
 from .answers import BUSY, NO_SERVICE
 from .content import ContentReader
 from .messages import Response
-from .request import ACCEPT
+from .request import ACCEPT, PATH_UID
 from .service import WebService
 
 PAGE = 200
@@ -21,7 +20,6 @@ MAX_ANSWERS = 100_000
 """Maximum number of images in a series, more than any real series has."""
 MAX_DURATION = 10
 """Maximum duration of a list, in timeouts of one page: a page may have one image only."""
-_UID = re.compile(r"[0-9.]{1,64}")
 _SOP_INSTANCE_UID = "00080018"
 
 
@@ -36,7 +34,7 @@ class _WebInquirer(GroupInquirer):
         self._max_wait = min(service.retry_time, timeout)
 
     def _can_name(self, image: ImageReference) -> bool:
-        return all(map(_UID.fullmatch, (*image.series, image.sop_instance_uid)))
+        return all(map(PATH_UID.fullmatch, (*image.series, image.sop_instance_uid)))
 
     def _get(
         self, resource: str, accept: str, take: Callable[[Response, bytes], None] | None = None
@@ -66,7 +64,7 @@ class QueryInquirer(_WebInquirer):
         series in a row, no more queries are sent.
         """
         series = study_instance_uid, series_instance_uid
-        if not all(map(_UID.fullmatch, series)):
+        if not all(map(PATH_UID.fullmatch, series)):
             return frozenset()
         return self._retried(self._service.policy, lambda: self._present(*series))
 

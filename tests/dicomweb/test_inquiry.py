@@ -164,7 +164,7 @@ def test_after_three_failures_no_more_series_are_listed() -> None:
     assert len(server.requests) == 3 * MAX_TRIES
 
 
-@pytest.mark.parametrize("uid", ["", "1.2/../x", "1.2?a", "1.2 3"])
+@pytest.mark.parametrize("uid", ["", "..", "1.2/../x", "1.2?a", "1.2 3"])
 def test_an_odd_uid_is_not_queried(uid: str) -> None:
     """A UID that cannot be part of a path is not sent to the server."""
     image = ImageReference(CT, "1.2", uid, "1.3")
