@@ -113,8 +113,9 @@ def raise_deferred() -> None:
 
 def _cancel(number: int, _: FrameType | None) -> None:
     """End the run with CancelledError, and ignore further signals."""
+    # Another signal may arrive before it is ignored.
+    _deferral.signal = _deferral.signal or number
     for other in SIGNALS:
         signal.signal(other, signal.SIG_IGN)
-    _deferral.signal = number
     if not _deferral.is_active:
         raise_deferred()

@@ -2,12 +2,11 @@
 
 import logging
 from collections import deque
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from itertools import count
 from math import inf
 from threading import Lock
-from typing import Protocol
 
 from ..dicom.types import SOPInstance
 from ..reasons import Kind, Reason
@@ -25,6 +24,7 @@ from .results import (
     Suspect,
     Transfer,
 )
+from .tries import Attempts, Busy, Closed, Connections, History, Judged, Lost, Try
 
 log = logging.getLogger(__name__)
 
@@ -34,79 +34,8 @@ MAX_LOSSES_LOGGED = 10
 """Maximum number of lost connections with a line in the log each."""
 MAX_LOSS_TIMES = 1_000
 """Maximum number of lost connections whose times are kept."""
-
-
-@dataclass(frozen=True)
-class History:
-    """The earlier tries to send an image, and whether one may have stored it without an answer.
-
-    `is_slow` means that the server did not answer the latest try in time. It gets twice the time
-    for the next one, but `answer_timeout` seconds at most.
-    """
-
-    tries: int
-    may_be_stored: bool
-    is_slow: bool = False
-    answer_timeout: float = inf
-
-
-@dataclass(frozen=True)
-class Judged:
-    """A try that has a result, and when to resend the image after it."""
-
-    result: Sent | Planned | NotSent
-    resending: Resending = Resending.NEVER
-
-
-@dataclass(frozen=True)
-class Lost:
-    """A try that was lost with its connection after `seconds`.
-
-    `may_be_stored` means that the whole request reached the server.
-    """
-
-    reason: Reason
-    may_be_stored: bool = False
-    seconds: float = 0.0
-
-
-@dataclass(frozen=True)
-class Closed:
-    """A try that got no connection, because the run gave up the server or has ended."""
-
-    reason: Reason
-
-
-Try = Judged | AlreadyStored | Lost | Closed
-"""Result of one try to send an image."""
-
-
-class Connections(Protocol):
-    """Connections to a server. Times are on the clock of the retry policy."""
-
-    @property
-    def closed_reason(self) -> Reason | None:
-        """The reason why there are no more connections, None while there are."""
-
-    @property
-    def recovered_at(self) -> float:
-        """Time of the latest first connection after an outage, -inf if there is none."""
-
-    def give_up(self, reason: Reason) -> None:
-        """Open no more connections."""
-
-    def wait(self, seconds: float) -> None:
-        """Wait, but stop as soon as the run gives up the server."""
-
-
-class Attempts(Protocol):
-    """Single requests over these connections, each opened after a given time."""
-
-    def attempt(self, instance: SOPInstance, history: History, opened_after: float) -> Try:
-        """Try to send an image once."""
-
-    def probe(self, instance: SOPInstance, opened_after: float) -> Reason | Closed | None:
-        """Ask the server for a sign of life; return the reason if it gives none."""
+MAX_BUSY_TRIES = 5
+"""Tries in a row while the server is busy after which an image is put aside."""
 
 
 class Delivery:
@@ -186,8 +115,9 @@ class Delivery:
         has given a sign of life. This is skipped if it did not help the last time, or if the loss
         took long. It is also skipped if the whole image reached the server: some archives delete
         or truncate an image that arrives twice in a row, or twice at once (dcm4chee-arc-light
-        issue 4754, dcm4che issues 1103 and 1112). An image that is still lost, or that the server
-        may store later, is a Suspect, which the caller may resend. It is then sent once.
+        issue 4754, dcm4che issues 1103 and 1112). An image that a busy server put off is resent
+        after each pause, up to MAX_BUSY_TRIES times in a row. An image that is still lost, or that
+        the server may store later, is a Suspect, which the caller may resend.
 
         The server is at fault if it accepts no connection, or if many images fail in a row. Then
         this waits for the server until the retry time is over, and gives up.
@@ -208,21 +138,18 @@ class Delivery:
         may_resend = not (earlier or trouble.is_server_at_fault)
         answer_timeout = earlier.answer_timeout if earlier else inf
         while True:
-            history = History(tries, may_be_stored, is_slow, answer_timeout)
-            result = self._attempts.attempt(instance, history, lost_at)
+            history = History(tries, may_be_stored, is_slow, answer_timeout, is_first=not tries)
+            result, tries = self._attempt(instance, history, lost_at)
             if isinstance(result, Closed):
                 # The report must show that an image without an answer may be stored.
                 return _unfinished(silence or result.reason, tries, may_be_stored=may_be_stored)
-            tries += 1
-            if tries > 1:
-                self.retries = next(self._retry_numbers)
             if isinstance(result, AlreadyStored):
                 trouble.note_answer(is_accepted=True)
                 return result
+            may_be_stored |= isinstance(result, Busy | Lost) and result.may_be_stored
             if isinstance(result, Judged):
                 break
             lost_at = clock.now()
-            may_be_stored = may_be_stored or result.may_be_stored
             is_slow = result.reason.kind is Kind.NO_ANSWER
             silence = result.reason if is_slow else None
             if self._connections.closed_reason is RUN_ENDED:
@@ -273,6 +200,39 @@ class Delivery:
         is_useful = self._trouble.is_resending_useful
         is_quick = loss.seconds <= self._trouble.policy.max_quick_loss
         return is_useful and is_quick and loss.reason.kind is not Kind.NO_ANSWER
+
+    def _attempt(
+        self, instance: SOPInstance, history: History, opened_after: float
+    ) -> tuple[Try, int]:
+        """Try to send an image until the server is not busy; return the number of all tries."""
+        tries = history.tries
+        while True:
+            result = self._attempts.attempt(instance, replace(history, tries=tries), opened_after)
+            if isinstance(result, Closed):
+                return result, tries
+            tries += 1
+            if tries > 1:
+                self.retries = next(self._retry_numbers)
+            if not isinstance(result, Busy):
+                return result, tries
+            if not self._may_repeat(instance, result, tries - history.tries):
+                return result, tries
+
+    def _may_repeat(self, instance: SOPInstance, busy: Busy, tries: int) -> bool:
+        """Return whether to resend an image after the pause of a busy server.
+
+        The run gives up a server that is busy for the whole retry time. A gateway may have lost
+        its server: the next image waits for a sign of life.
+        """
+        budget = self._budget
+        if not budget.seconds:
+            return False
+        if busy.may_be_stored:
+            self._await_server(instance, -inf)
+            return False
+        if budget.is_spent() and isinstance(busy.result, NotSent):
+            self._connections.give_up(given_up(budget, busy.result.reason))
+        return tries < MAX_BUSY_TRIES and not self._trouble.is_server_at_fault
 
     def _hold_back(self) -> None:
         """Wait while the server is at fault. One thread waits, and the others queue behind it."""

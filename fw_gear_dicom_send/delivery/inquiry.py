@@ -1,17 +1,21 @@
 """Verifies which images a server has, by requests for groups of images."""
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from operator import attrgetter
 from threading import Lock
 
 from ..reasons import Kind, Reason
+from ..retry import RetryPolicy, retry
 from .results import ImageReference, Verification
-from .sender import RequestError
+from .sender import QueryError, RequestError
 
 MAX_FAILURES = 3
 """Failed requests in a row after which no more are sent."""
+MAX_TRIES = 3
+"""Tries of a query for existing images."""
+_TEMPORARY = (Kind.QUERY_FAILED, Kind.CONNECTION_LOST, Kind.WRONG_ANSWER)
 
 
 @dataclass
@@ -91,6 +95,25 @@ class GroupInquirer:
             return exc.reason
         self._failures = 0
         return None
+
+    def _retried(self, policy: RetryPolicy, query: Callable[[], frozenset[str]]) -> frozenset[str]:
+        """Return the result of a query, which is retried twice with the waits of `policy`.
+
+        Raises QueryError if all tries fail, which is one failure.
+        """
+        if self._given_up:
+            raise QueryError(self._given_up)
+        try:
+            return retry(
+                replace(policy, max_tries=MAX_TRIES),
+                query,
+                on=QueryError,
+                is_temporary=lambda exc: exc.reason.kind in _TEMPORARY,
+            )
+        except QueryError as exc:
+            with self._lock:
+                self._note_failure(exc.reason)
+            raise
 
     def _note_failure(self, reason: Reason) -> None:
         self._failures += 1

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 
-from ..delivery.deliver import Judged
 from ..delivery.results import AlreadyStored, Answer, NotSent, Resending, Sent, Transfer
+from ..delivery.tries import Busy, Judged
 from ..dicom.types import SOPInstance
 from ..network.statuses import describe, is_stored, is_warning, resending_of
 from ..reasons import Kind, Reason
@@ -44,6 +44,13 @@ _TEXTS = {
 """Reasons that are no statuses of C-STORE, or mean something else there."""
 BUSY = (408, 429, 502, 503, 504)
 """Statuses of a server, or a proxy, that stores nothing now."""
+GATEWAY_FAILED = (502, 504)
+"""Statuses of a gateway without a valid answer in time (RFC 9110 15.6.3, 15.6.5).
+
+The server behind it may have stored the images: it may have ended the connection after that, or
+still be at work. After 408 (15.5.9), 429 (RFC 6585 4) and 503 (15.6.4), it stored nothing: the
+request was incomplete, over a limit, or not handled.
+"""
 NO_SERVICE = (404, 405, 501)
 """Statuses of a server without the requested service."""
 _NO_TRANSFER = Transfer()
@@ -190,8 +197,10 @@ def _of_response(
     status = response.status
     own = replace(transfer, answer=Answer(status, response.words, comment, http_status=status))
     detail = ", ".join(filter(None, (response.words, comment)))
-    reason = Reason(kind, detail, f"HTTP {status}")
-    return Judged(NotSent(reason, own, instance.remarks), again)
+    result = NotSent(Reason(kind, detail, f"HTTP {status}"), own, instance.remarks)
+    if answer.is_busy:
+        return Busy(result, again, status in GATEWAY_FAILED)
+    return Judged(result, again)
 
 
 def _items(dataset: Dataset, hide: Callable[[str], str]) -> Iterator[Item]:

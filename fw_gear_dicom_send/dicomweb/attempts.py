@@ -1,7 +1,6 @@
 """Single tries to send an image by STOW-RS (PS3.18 10.5), converted if necessary."""
 
 import logging
-import re
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
@@ -9,15 +8,15 @@ from functools import partial
 from math import inf
 from time import perf_counter
 
-from ..delivery.deliver import Closed, History, Judged, Lost, Try
 from ..delivery.results import NotSent, Planned, Transfer
+from ..delivery.tries import Busy, Closed, History, Judged, Lost, Try
 from ..dicom.types import SOPInstance, Unreadable
 from ..dicom.uids import COMPRESSIONS, name_of, printable_uid
 from ..network.contexts import Context, candidate_contexts
 from ..network.errors import AssociationError
 from ..option_values import ConversionMode, OnConflict
 from ..reasons import Kind, Reason
-from .answers import Conflict, StoreAnswer, judge
+from .answers import BUSY, GATEWAY_FAILED, Conflict, StoreAnswer, judge
 from .authorization import TokenError
 from .batches import Batches, Outcome
 from .errors import ClosedError, LostError
@@ -30,8 +29,6 @@ Convert = Callable[[SOPInstance, str], SOPInstance | Unreadable | None]
 """Changes the transfer syntax of an image. Returns None for an image that it cannot compress."""
 STORE_HEADERS = (("Accept", ACCEPT), ("Content-Type", CONTENT_TYPE))
 _PROBE = "/studies?limit=1"
-_UID = re.compile("[0-9][0-9.]{0,63}")
-"""No UID of a dataset may change the path of a request, as `..` would."""
 
 
 class StowAttempts:
@@ -96,7 +93,7 @@ class StowAttempts:
             return Closed(exc.reason)
         except (LostError, TokenError, AssociationError) as exc:
             return exc.reason
-        if response.status in (502, 503, 504):
+        if response.status in (503, *GATEWAY_FAILED):
             return Reason(Kind.NO_CONNECTION, response.words)
         return None
 
@@ -202,9 +199,12 @@ class StowAttempts:
             answer,
             instance,
             Transfer(seconds=seconds, transfer_syntax_uid=syntax, size=size),
-            is_first_try=not history.tries,
+            is_first_try=history.is_first,
             may_be_stored=history.may_be_stored or exchange.was_carried_out,
         )
+        if self._replaces and isinstance(judged, Busy):
+            # The server may have the image that was to be replaced.
+            judged = replace(judged, may_be_stored=False)
         return _with_remarks(judged, remarks)
 
     def _first(
@@ -215,7 +215,7 @@ class StowAttempts:
         An image gets a request of its own if the server says nothing about it in a shared one, or
         if another image of that request cannot be read.
         """
-        is_shared = not history.tries and opened_after == -inf and self.batches.takes(instance)
+        is_shared = history.is_first and opened_after == -inf and self.batches.takes(instance)
         if is_shared:
             try:
                 (exchange, answer), is_alone = self.batches.send(instance)
@@ -262,6 +262,8 @@ class StowAttempts:
         if not path:
             return found
         deleted = self._service.send("DELETE", path, timeout=timeout)
+        if deleted.response.status in BUSY:
+            return deleted, StoreAnswer.of(deleted.response, self._service.hide)
         if not deleted.response.is_success:
             return found
         return self._asked("POST", instance, timeout)

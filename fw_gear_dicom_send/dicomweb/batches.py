@@ -3,10 +3,12 @@
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from math import inf
 from threading import Lock
 
 from ..dicom.types import SOPInstance
 from .answers import StoreAnswer
+from .errors import LostError
 from .request import StoreBody
 from .service import Exchange
 
@@ -16,6 +18,8 @@ MAX_BYTES = 4 << 20
 """Maximum size of the datasets in a request with several images."""
 MAX_IMAGE = 1 << 20
 """Maximum size of a dataset that shares a request. A larger one gains nothing by it."""
+GROWTH = 1.03
+"""Factor by which requests grow again with each useful one: twice the images after 24 requests."""
 
 Outcome = tuple[Exchange, StoreAnswer]
 
@@ -33,14 +37,21 @@ class Batches:
     """Joins images of a study that wait for a connection at the same time into one request.
 
     The thread with the first image sends the request, and the others wait for its outcome. So a
-    request has one image as long as there are enough connections. The mutable state is the batch
-    of each study that takes images, which the lock guards, and `max_images`.
+    request has one image as long as there are enough connections.
+
+    If an answer to a shared request does not name all of its images, they cost a second request.
+    Then requests have half as many images. After HTTP 413, they have half the size.
+
+    The mutable state is `max_images`, the limits that the answers set, and the batch of each study
+    that takes images. The lock guards the limits and the batches.
     """
 
     def __init__(self, send: Callable[[Callable[[], StoreBody]], Outcome]) -> None:
         """Send by `send`, which calls back for the body, and at first one image in a request."""
         self._send = send
         self.max_images = 1
+        self._limit = inf
+        self._max_bytes = MAX_BYTES
         self._open: dict[str, Batch] = {}
         self._lock = Lock()
 
@@ -65,8 +76,8 @@ class Batches:
             batch = self._open.get(study)
             has_room = (
                 batch is not None
-                and len(batch.instances) < self.max_images
-                and batch.size + size <= MAX_BYTES
+                and len(batch.instances) + 1 <= min(self.max_images, self._limit)
+                and batch.size + size <= self._max_bytes
             )
             is_leader = batch is None or not has_room
             if batch is None or is_leader:
@@ -75,13 +86,33 @@ class Batches:
             batch.size += size
         if is_leader:
             try:
-                batch.outcome.set_result(self._send(lambda: self._closed(study, batch)))
+                outcome = self._send(lambda: self._closed(study, batch))
+                self._learn(batch, outcome[1])
+                batch.outcome.set_result(outcome)
             except BaseException as exc:
+                if isinstance(exc, LostError):
+                    self._learn(batch)
                 batch.outcome.set_exception(exc)
             finally:
                 # The request may have failed before it needed its body.
                 self._closed(study, batch)
         return batch.outcome.result(), len(batch.instances) == 1
+
+    def _learn(self, batch: Batch, answer: StoreAnswer | None = None) -> None:
+        """Adapt the limits to the answer to a request, None if it was lost."""
+        number = len(batch.instances)
+        if answer and (answer.is_busy or answer.is_refused):
+            return
+        named = {item.sop_instance_uid for item in answer.items} if answer else set()
+        with self._lock:
+            if named.issuperset(one.sop_instance_uid for one in batch.instances):
+                self._limit *= GROWTH
+            elif number == 1:
+                return
+            elif answer and answer.response.status == 413:
+                self._max_bytes = min(self._max_bytes, batch.size // 2)
+            else:
+                self._limit = min(self._limit, number // 2)
 
     def _closed(self, study: str, batch: Batch) -> StoreBody:
         """Let no more images join a batch, and return its body."""

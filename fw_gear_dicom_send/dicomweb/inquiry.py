@@ -1,7 +1,6 @@
 """Verifies which images a server has, by queries or by their content."""
 
-import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from math import inf
 
 from ..delivery.inquiry import Findings, GroupInquirer, by_series
@@ -9,9 +8,10 @@ from ..delivery.results import ImageReference
 from ..delivery.sender import QueryError, RequestError
 from ..reasons import Kind, Reason
 from . import datasets
-from .answers import NO_SERVICE
+from .answers import BUSY, NO_SERVICE
 from .content import ContentReader
-from .request import ACCEPT
+from .messages import Response
+from .request import ACCEPT, PATH_UID
 from .service import WebService
 
 PAGE = 200
@@ -20,7 +20,6 @@ MAX_ANSWERS = 100_000
 """Maximum number of images in a series, more than any real series has."""
 MAX_DURATION = 10
 """Maximum duration of a list, in timeouts of one page: a page may have one image only."""
-_UID = re.compile(r"[0-9.]{1,64}")
 _SOP_INSTANCE_UID = "00080018"
 
 
@@ -32,9 +31,27 @@ class _WebInquirer(GroupInquirer):
         super().__init__()
         self._service = service
         self._timeout = min(service.transport.timeouts.find, timeout)
+        self._max_wait = min(service.retry_time, timeout)
 
     def _can_name(self, image: ImageReference) -> bool:
-        return all(map(_UID.fullmatch, (*image.series, image.sop_instance_uid)))
+        return all(map(PATH_UID.fullmatch, (*image.series, image.sop_instance_uid)))
+
+    def _get(
+        self, resource: str, accept: str, take: Callable[[Response, bytes], None] | None = None
+    ) -> Response:
+        """Send a GET, again after each pause of a busy server; return the response."""
+        service = self._service
+        end = service.clock.now() + self._max_wait
+        while True:
+            response = service.send(
+                "GET", resource, headers=(("Accept", accept),), take=take, timeout=self._timeout
+            ).response
+            if response.status not in BUSY:
+                service.pool.note_success()
+                return response
+            service.pool.pause(response.retry_after(), response.words)
+            if service.clock.now() >= end:
+                return response
 
 
 class QueryInquirer(_WebInquirer):
@@ -43,19 +60,19 @@ class QueryInquirer(_WebInquirer):
     def present(self, study_instance_uid: str, series_instance_uid: str) -> frozenset[str]:
         """Return the SOP Instance UIDs that the server reports of a series.
 
-        Raises QueryError if the server does not answer. After three such series in a row, no more
-        queries are sent.
+        A failed query is retried twice. Raises QueryError if all tries fail. After three such
+        series in a row, no more queries are sent.
         """
         series = study_instance_uid, series_instance_uid
-        if not all(map(_UID.fullmatch, series)):
+        if not all(map(PATH_UID.fullmatch, series)):
             return frozenset()
-        if self._given_up:
-            raise QueryError(self._given_up)
+        return self._retried(self._service.policy, lambda: self._present(*series))
+
+    def _present(self, study: str, series: str) -> frozenset[str]:
         with self._lock:
             try:
-                found = frozenset(self._listed(*series))
+                found = frozenset(self._listed(study, series))
             except RequestError as exc:
-                self._note_failure(exc.reason)
                 raise QueryError(exc.reason) from exc
             self._failures = 0
             return found
@@ -93,10 +110,7 @@ class QueryInquirer(_WebInquirer):
     def _page(self, study: str, series: str, query: str) -> set[str]:
         """Return the UIDs in one answer. Raises RequestError."""
         resource = f"/studies/{study}/series/{series}/instances?{query}"
-        headers = (("Accept", ACCEPT),)
-        response = self._service.send(
-            "GET", resource, headers=headers, timeout=self._timeout
-        ).response
+        response = self._get(resource, ACCEPT)
         is_empty = response.status == 404 and self._service.can_query
         if response.status == 204 or is_empty:
             return set()
@@ -127,13 +141,8 @@ class ContentInquirer(_WebInquirer):
         for wanted in (syntax, "*"):
             reader = ContentReader()
             accept = f'multipart/related; type="application/dicom"; transfer-syntax={wanted}'
-            response = self._service.send(
-                "GET",
-                f"/studies/{study}/series/{series}/instances/{uid}",
-                headers=(("Accept", accept),),
-                take=reader.take,
-                timeout=self._timeout,
-            ).response
+            resource = f"/studies/{study}/series/{series}/instances/{uid}"
+            response = self._get(resource, accept, reader.take)
             if response.status not in (400, 406):
                 break
         if response.status in (404, 410):

@@ -115,7 +115,7 @@ class ConnectionPool:
                 self._is_limit_logged = True
 
     def note_success(self) -> None:
-        """Record that the server stored an image."""
+        """Record that the server was not busy."""
         if self._pauses.tries:
             with self._changed:
                 self._pauses = Retry(self._policy)

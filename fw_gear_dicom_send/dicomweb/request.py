@@ -25,7 +25,8 @@ _END_OF_PART = b"\r\n"
 _PREAMBLE = bytes(128) + b"DICM"
 IMPLEMENTATION_UID = "2.25.208114732446612383087181351115883378914"
 """It never changes, and no version follows it: Google compares whole files."""
-_PATH_UID = re.compile(r"[0-9]+(\.[0-9]+)*")
+PATH_UID = re.compile(r"[0-9][0-9.]{0,63}")
+"""A UID that cannot change what a path names, as `..` would."""
 _UI, _UL = Struct("<HH2sH"), Struct("<HH2sHL")
 _VERSION = b"\x02\x00\x01\x00OB\x00\x00\x02\x00\x00\x00\x00\x01"
 
@@ -86,5 +87,5 @@ def _uid(element: int, uid: str) -> bytes:
 def image_path(study: str, series: str, instance: str) -> str | None:
     """Return the path of an image (PS3.18 10.1), None if a UID would change what it names."""
     uids = study, series, instance
-    is_valid = all(map(_PATH_UID.fullmatch, uids))
+    is_valid = all(map(PATH_UID.fullmatch, uids))
     return "/studies/{}/series/{}/instances/{}".format(*uids) if is_valid else None

@@ -55,7 +55,9 @@ class WebService:
         self.url = url
         self.path = url.path
         self.transport = transport
+        self.policy = policy
         self.clock: MonotonicClock = policy.clock
+        self.retry_time = budget.seconds
         self._authorization = authorization
         self._route = Route.to(url, transport)
         self._takes_expect = True

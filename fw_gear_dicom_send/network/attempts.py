@@ -6,8 +6,8 @@ from contextlib import AbstractContextManager, closing
 from dataclasses import replace
 from time import perf_counter
 
-from ..delivery.deliver import Closed, History, Judged, Lost, Try
 from ..delivery.results import NotSent, Planned, Transfer
+from ..delivery.tries import Closed, History, Judged, Lost, Try
 from ..dicom.types import SOPInstance, Unreadable
 from ..dicom.uids import COMPRESSIONS, name_of, printable_uid
 from ..option_values import ConversionMode

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
-from ..delivery.deliver import Judged
 from ..delivery.results import Answer, NotSent, Resending, Sent, Transfer
+from ..delivery.tries import Judged
 from ..dicom.privacy import Identity
 from ..reasons import Kind, Reason
 from ..text import printable

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from io import BytesIO
 
 from pydicom import config as pydicom_config
@@ -20,7 +20,7 @@ from ..delivery.sender import QueryError
 from ..dicom.elements import ElementReader
 from ..dicom.headers import Encoding, MalformedError
 from ..reasons import Kind, Reason
-from ..retry import DEFAULT_POLICY, RetryPolicy, retry
+from ..retry import DEFAULT_POLICY, RetryPolicy
 from . import dimse
 from .association import MAX_USELESS_ANSWERS, StorageAssociation
 from .contexts import Context
@@ -34,12 +34,9 @@ MAX_LIST = 65_000
 """Bytes of UIDs in one query: a value in explicit VR has at most 65,534 (PS3.5 7.1.2)."""
 MAX_ANSWERS = 100_000
 """Maximum number of images in an answer, more than any real series has."""
-_MAX_TRIES = 3
-"""Tries of a query for existing images."""
 _OUT_OF_RESOURCES = 0xA700
 _NOT_OFFERED = (0x0122, 0x0124, 0x0211)
 """SOP class not supported, not authorized, unrecognized operation (PS3.7 C.5)."""
-_TEMPORARY = (Kind.QUERY_FAILED, Kind.CONNECTION_LOST, Kind.WRONG_ANSWER)
 _SOP_INSTANCE_UID = 0x00080018
 _UID = re.compile(r"[^\\*?\s]+")
 
@@ -171,7 +168,7 @@ class FindSCU(InquirySCU):
             shares_associations=shares_associations,
             optional=optional,
         )
-        self._policy = replace(policy, max_tries=_MAX_TRIES)
+        self._policy = policy
 
     def present(self, study_instance_uid: str, series_instance_uid: str) -> frozenset[str]:
         """Return the SOP Instance UIDs of a series that the server reports.
@@ -182,19 +179,7 @@ class FindSCU(InquirySCU):
         series = study_instance_uid, series_instance_uid
         if not all(map(_UID.fullmatch, series)):
             raise QueryError(Reason(Kind.NOT_QUERYABLE))
-        if self._given_up:
-            raise QueryError(self._given_up)
-        try:
-            return retry(
-                self._policy,
-                lambda: self._present(series),
-                on=QueryError,
-                is_temporary=lambda exc: exc.reason.kind in _TEMPORARY,
-            )
-        except QueryError as exc:
-            with self._lock:
-                self._note_failure(exc.reason)
-            raise
+        return self._retried(self._policy, lambda: self._present(series))
 
     def _present(self, series: _Series) -> frozenset[str]:
         with self._lock:

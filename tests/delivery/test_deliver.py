@@ -6,14 +6,7 @@ from math import inf
 
 import pytest
 
-from fw_gear_dicom_send.delivery.deliver import (
-    MAX_SECOND_TRIES,
-    Delivery,
-    History,
-    Judged,
-    Lost,
-    Try,
-)
+from fw_gear_dicom_send.delivery.deliver import MAX_SECOND_TRIES, Delivery
 from fw_gear_dicom_send.delivery.results import (
     Answer,
     NotSent,
@@ -22,6 +15,7 @@ from fw_gear_dicom_send.delivery.results import (
     Suspect,
     Transfer,
 )
+from fw_gear_dicom_send.delivery.tries import Busy, History, Judged, Lost, Try
 from fw_gear_dicom_send.dicom.types import SOPInstance
 from fw_gear_dicom_send.reasons import Kind, Reason
 from fw_gear_dicom_send.retry import RetryBudget, RetryPolicy
@@ -34,6 +28,7 @@ REFUSED = Judged(NotSent(Reason(Kind.REFUSED), ANSWERED))
 REFUSED_ONCE = replace(REFUSED, resending=Resending.ONCE)
 FULL = replace(REFUSED, resending=Resending.WHILE_NOTHING_IS_STORED)
 WRITTEN = Lost(Reason(Kind.CONNECTION_LOST), may_be_stored=True)
+BUSY = Busy(NotSent(Reason(Kind.OUT_OF_RESOURCES)), Resending.WHILE_NOTHING_IS_STORED)
 CUT = Lost(Reason(Kind.CONNECTION_LOST))
 
 
@@ -136,3 +131,22 @@ def test_a_resent_image_is_sent_once() -> None:
     assert isinstance(again, Suspect)
     assert [history.answer_timeout for history in tries.histories] == [inf, 7.0]
     assert again.failure.transfer.tries == 2
+
+
+def test_a_busy_server_gets_the_image_again() -> None:
+    """The first answer of a server that is not busy is that to a first try."""
+    delivery, tries = delivery_of(BUSY, BUSY, STORED)
+    sent = delivery.send(made_instance())
+    assert isinstance(sent, Sent)
+    assert sent.transfer.tries == 3
+    assert delivery.retries == 2
+    assert [(one.tries, one.is_first) for one in tries.histories] == [(i, True) for i in range(3)]
+
+
+def test_a_busy_server_at_fault_gets_another_image() -> None:
+    """While the server accepts no image, each image is tried once."""
+    delivery, tries = delivery_of(BUSY, STORED)
+    delivery.blame()
+    assert isinstance(delivery.send(made_instance()), Suspect)
+    assert isinstance(delivery.send(made_instance()), Sent)
+    assert len(tries.histories) == 2

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from fw_gear_dicom_send.delivery.deliver import Judged
 from fw_gear_dicom_send.delivery.results import AlreadyStored, NotSent, Resending, Sent
+from fw_gear_dicom_send.delivery.tries import Judged
 from fw_gear_dicom_send.dicom.privacy import Identity
 from fw_gear_dicom_send.dicom.types import SOPInstance
 from fw_gear_dicom_send.dicomweb.answers import StoreAnswer, judge

@@ -2,15 +2,23 @@
 
 import threading
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
 from fw_gear_dicom_send.delivery.results import Sent, StoreResult, Suspect
 from fw_gear_dicom_send.dicom.types import SOPInstance
+from fw_gear_dicom_send.dicomweb.answers import StoreAnswer
+from fw_gear_dicom_send.dicomweb.batches import Batches, Outcome
+from fw_gear_dicom_send.dicomweb.errors import LostError
+from fw_gear_dicom_send.dicomweb.messages import Response
+from fw_gear_dicom_send.dicomweb.request import StoreBody
+from fw_gear_dicom_send.dicomweb.service import Exchange
 from fw_gear_dicom_send.network.timeouts import Timeouts
 from fw_gear_dicom_send.option_values import Auto
-from fw_gear_dicom_send.reasons import Kind
+from fw_gear_dicom_send.reasons import Kind, Reason
 from fw_gear_dicom_send.retry import RetryPolicy
 from tests.dicomweb.test_sending import kinds
 from tests.support.clock import Clock
@@ -184,14 +192,81 @@ def test_an_unreadable_image_costs_only_itself() -> None:
 
 
 def test_a_busy_server_is_not_asked_for_each_image() -> None:
-    """After 503 for a shared request, its images are put aside, not sent alone."""
+    """After 503 for a shared request and its pause, its images share a request again."""
+    replies = [503]
 
-    def reply(peer: WebPeer, _: WebRequest) -> None:
-        peer.reply(503)
+    def reply(peer: WebPeer, request: WebRequest) -> None:
+        if replies:
+            peer.reply(replies.pop(), Retry_After="1")
+        else:
+            answer(peer, request)
 
     results, requests, _ = sent_together(IMAGES, reply, waiting=6)
-    assert kinds(results) == [Kind.OUT_OF_RESOURCES] * 6
-    assert len(requests) == 1
+    assert kinds(results) == [Sent] * 6
+    assert len(requests) < 1 + len(IMAGES)
+
+
+def shared(rounds: Sequence[tuple[int | None, list[int]]]) -> None:
+    """Send IMAGES at the same time in each round: its status, None for a loss, and the requests.
+
+    A successful answer names all images of a request.
+    """
+    begun: list[threading.Event] = []
+    sizes: list[int] = []
+    status: int | None = 200
+
+    def send(body: Callable[[], StoreBody]) -> Outcome:
+        is_free = threading.Event()
+        begun.append(is_free)
+        assert is_free.wait(30)
+        uids = [image.sop_instance_uid for image in body().instances]
+        sizes.append(len(uids))
+        if status is None:
+            raise LostError(Reason(Kind.CONNECTION_LOST))
+        response = Response(status, body=stored(uids) if status == 200 else b"")
+        return Exchange(response, 1), StoreAnswer.of(response)
+
+    def is_whole(requests: list[int]) -> bool:
+        return len(begun) == len(requests) and batches.waiting == requests[-1]
+
+    batches = Batches(send)
+    batches.max_images = 20
+    for given, requests in rounds:
+        status = given
+        begun.clear()
+        sizes.clear()
+        with ThreadPoolExecutor(len(IMAGES)) as threads:
+            for image in IMAGES:
+                threads.submit(batches.send, image)
+            has_all = wait_for(partial(is_whole, requests))
+            for is_free in begun:
+                is_free.set()
+        assert has_all
+        assert sorted(sizes, reverse=True) == requests
+
+
+@pytest.mark.parametrize("status", [None, 200, 400, 413])
+def test_a_server_that_refuses_shared_requests_gets_smaller_ones(status: int | None) -> None:
+    """Few images are sent twice, whatever the reason: half as many share the next request."""
+    halves = [[6], [3, 3], [1] * 6] if status != 200 else [[6]] * 3
+    shared([(status, sizes) for sizes in halves])
+
+
+def test_shared_requests_grow_again() -> None:
+    """A failure that has passed does not make requests small for the rest of a run."""
+    shared([(400, [6]), *[(200, [3, 3])] * 5, (200, [4, 2])])
+    alone = [1] * 6
+    shared([(400, [6]), (400, [3, 3]), (400, alone), *[(200, alone)] * 4, (200, [2, 2, 2])])
+
+
+def test_a_limit_of_the_size_is_kept() -> None:
+    """After HTTP 413, requests never grow again."""
+    shared([(413, [6]), *[(200, [3, 3])] * 6])
+
+
+def test_a_busy_server_gets_shared_requests_again() -> None:
+    """HTTP 503 says nothing about the size of a request."""
+    shared([(503, [6]), (200, [6])])
 
 
 @pytest.mark.slow

@@ -47,11 +47,10 @@ def test_a_busy_server_gets_a_wait_and_half_the_connections(status: int) -> None
         WebServer(answering(status, Retry_After="40")) as server,
         web_sender(server.url, connections=4, policy=policy) as sender,
     ):
-        first, began = sender.send(IMAGE), clock.now()
+        began, first = clock.now(), sender.send(IMAGE)
         second = sender.send(made_instance(2))
         assert 40 <= clock.now() - began < 45
-    assert isinstance(first, Suspect)
-    assert kind_of(first) is Kind.OUT_OF_RESOURCES
+    assert isinstance(first, Suspect if status in (502, 504) else Sent)
     assert isinstance(second, Sent)
 
 

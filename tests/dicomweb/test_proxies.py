@@ -66,6 +66,21 @@ def test_a_limit_of_connections_costs_no_image(
     assert len(web_orthanc.ids()) == 40
 
 
+def test_a_limit_of_requests_costs_no_image() -> None:
+    """Images over the limit are resent after each pause."""
+    zones = "limit_req_zone $server_port zone=one:1m rate=20r/s;"
+    with (
+        WebServer(serve) as server,
+        Nginx(server.port, "limit_req zone=one;", zones=zones) as proxy,
+        web_sender(proxy.url, policy=PATIENT) as sender,
+    ):
+        results = [sender.send(image) for image in IMAGES]
+        assert wait_for(lambda: "503" in {status for _, status in proxy.requests})
+    assert {type(one) for one in results} == {Sent}
+    assert sender.facts().retries > 0
+    assert len(server.stored) == len(IMAGES)
+
+
 def test_a_limit_of_requests_does_not_fail_the_check(web_orthanc: DicomWebOrthanc) -> None:
     """The second request of the check is over the limit, and is retried alone."""
     zones = "limit_req_zone $server_port zone=one:1m rate=5r/s;"

@@ -1,5 +1,6 @@
 """Images are sent over kept-alive connections, and a lost connection costs no image."""
 
+import select
 import socket
 import threading
 from collections.abc import Callable
@@ -25,7 +26,6 @@ from tests.support.web_server import (
 SHORT = Timeouts(response=0.5, find=0.5, tick=0.05, proceed=0.3, write=2, connect=5)
 
 
-UNHURRIED = replace(TIMEOUTS, proceed=0.3)
 HEADERS = ("host", "accept", "accept-encoding", "content-type")
 
 
@@ -248,13 +248,15 @@ def test_an_answer_without_end_is_cut(fault: Callable[[WebPeer], None], kind: Ki
 
 @pytest.mark.parametrize("consent", [True, False, None], ids=["100", "413", "nothing"])
 def test_a_large_body_waits_for_consent(consent: bool | None) -> None:
-    """From 16 MiB, the body follows the server's consent, or a time without an answer."""
+    """From 16 MiB, the body follows the server's consent, or the timeout `proceed`."""
     image = big_instance(17 << 20)
-    bodies = []
+    timeouts = replace(TIMEOUTS, proceed=3 if consent is None else 3600)
+    bodies, early = [], []
 
     def script(peer: WebPeer) -> None:
         request = peer.read_head()
         assert request.headers["expect"] == "100-continue"
+        early.extend(select.select([peer.connection], [], [], 0.2)[0])
         if consent is False:
             peer.reply(413, b"<title>too large</title>")
             return
@@ -265,7 +267,8 @@ def test_a_large_body_waits_for_consent(consent: bool | None) -> None:
         answer(peer, request)
 
     with WebServer(script) as server:
-        results = send_once(server.url, image, timeouts=UNHURRIED)
+        results = send_once(server.url, image, timeouts=timeouts)
+    assert early == []
     if consent is False:
         assert kinds(results) == [Kind.TOO_LARGE_FOR_SERVER]
         assert bodies == []

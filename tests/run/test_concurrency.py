@@ -44,6 +44,21 @@ def test_a_slow_server_gets_all_threads() -> None:
     assert world.run(world.limit(4), 2)[-1] == 4
 
 
+def test_threads_that_wait_are_doubled() -> None:
+    """After each window, twice as many are allowed, up to the maximum."""
+    world = World(0.0003, {number: 100 * number for number in range(1, 11)})
+    allowed = world.run(world.limit(10), 0.4)
+    assert list(dict.fromkeys(allowed)) == [1, 2, 4, 8, 10]
+    assert allowed[:5] == [1, 1, 1, 1, 2]
+
+
+@pytest.mark.parametrize(("cpu", "most"), [(0.0059, 2), (0.0061, 1)])
+def test_threads_that_compute_are_not_doubled(cpu: float, most: int) -> None:
+    """From 0.6 seconds of CPU time per second, no thread is added before the next trial."""
+    world = World(cpu, {1: 100, 2: 200})
+    assert max(world.run(world.limit(4), 0.4)) == most
+
+
 def test_a_fast_server_gets_one_thread() -> None:
     """If each additional thread slows the others, another one is rarely tried."""
     world = World(0.0003, {1: 3000, 2: 2500, 3: 2300, 4: 2000})
