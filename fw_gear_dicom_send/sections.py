@@ -52,13 +52,15 @@ class Table:
 
     `columns` are titles with the look of their cells: `number`, `words` that are not broken, `long`
     texts, `minor` if hidden where the table is narrow, or empty. `states` are the colours of all
-    rows, if they have any. `name` is the id of the table.
+    rows, if they have any. `name` is the id of the table. `below` are parts below each row, over
+    the whole width, if there are any.
     """
 
     columns: Mapping[str, str]
     rows: Sequence[Sequence["Part"]]
     states: Sequence[str] = ()
     name: str = ""
+    below: Sequence["Parts"] = ()
 
 
 @dataclass(frozen=True)

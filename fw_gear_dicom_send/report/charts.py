@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import pairwise
-from math import floor, log10
+from math import ceil, floor, log10
 
 from ..account import ThroughputCounts
 from ..sections import Chart, Parts
@@ -11,6 +11,10 @@ from .throughput import LIMITS
 
 MAX_NAMED = 10
 """Maximum number of lost associations whose times are listed."""
+MAX_TIME_LABELS = 6
+"""Maximum number of labels of the axis of time, besides its start."""
+_TIME_STEPS = (1, 2, 5, 10, 20, 60, 120, 300, 600, 1200, 3600, 7200, 14_400, 28_800, 86_400)
+"""Distances between labels of the axis of time, in seconds."""
 
 
 def rates(throughput: ThroughputCounts) -> Parts:
@@ -32,7 +36,7 @@ def rates(throughput: ThroughputCounts) -> Parts:
                 slot / end,
                 [(count / slot / top, "") for count in throughput.images],
                 heights,
-                [(place / 4, _length(end * place / 4)) for place in range(5)],
+                _time_labels(end),
                 [(time / end, f"association lost after {duration(time)}") for time in losses],
             ),
         )
@@ -75,6 +79,12 @@ def _scale(highest: float) -> tuple[float, Sequence[tuple[float, str]]]:
     return top, [(share, f"{top * share:,.10g}") for share in (0, 0.5, 1)]
 
 
+def _time_labels(end: float) -> Sequence[tuple[float, str]]:
+    """Return the labels of an axis of time, at round times."""
+    step = next((step for step in _TIME_STEPS if end <= MAX_TIME_LABELS * step), ceil(end))
+    return [(time / end, _length(time)) for time in range(0, floor(end) + 1, step)]
+
+
 def _lost_associations(losses: tuple[float, ...]) -> Parts:
     """Return a paragraph with the number and times of lost associations."""
     if not losses:
@@ -85,7 +95,7 @@ def _lost_associations(losses: tuple[float, ...]) -> Parts:
 
 
 def _length(seconds: float) -> str:
-    return duration(seconds) if seconds >= 60 else f"{seconds:.3g} s"
+    return duration(seconds) if seconds >= 60 else f"{seconds:.0f} s"
 
 
 def _limit(seconds: float) -> str:

@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
+from itertools import groupby
 from os.path import commonprefix
 
-from ..account import Account
+from ..account import Account, Example
 from ..models import FileReport
 from ..reasons import Kind
 from ..report_names import Report
@@ -115,9 +116,8 @@ def _times(started: datetime, ended: datetime) -> str:
     """Return start and end with their UTC offset; the end has a date only if it is another day."""
     end = f"{ended:%H:%M:%S}" if ended.date() == started.date() else f"{ended:%Y-%m-%d %H:%M:%S}"
     zone = f"{started:%z}"
-    return f"{started:%Y-%m-%d %H:%M:%S}, ended {end}" + (
-        f" UTC{zone[:3]}:{zone[3:5]}" if zone else ""
-    )
+    offset = f" UTC{zone[:3]}:{zone[3:5]}" if zone else ""
+    return f"{started:%Y-%m-%d %H:%M:%S}, ended {end}{offset}"
 
 
 def _numbers(account: Account) -> Iterator[Named]:
@@ -133,7 +133,7 @@ def _numbers(account: Account) -> Iterator[Named]:
         complete = sum(row.is_complete for row in rows)
         yield f"{_files_title(account)} {would_be}complete", f"{complete:,} of {len(rows):,}"
     if sent := sum(work.bytes):
-        yield "Data sent", f"{sent / MEGABYTE:,.1f} MB"
+        yield "Data sent", _size(sent)
     yield "Time", duration(work.seconds)
     if rate := work.images_per_second:
         yield "Rate", f"{rate:,.1f} images/s"
@@ -144,6 +144,11 @@ def _numbers(account: Account) -> Iterator[Named]:
 def _rows(number: int, account: Account) -> str:
     """Return a number of rows of the report."""
     return quantity(number, account.origin.program.row_noun)
+
+
+def _size(size: int) -> str:
+    """Return a number of bytes in megabytes, or in kilobytes if it is small."""
+    return f"{size / 1e3:,.1f} kB" if size < 1e5 else f"{size / MEGABYTE:,.1f} MB"
 
 
 def _files_title(account: Account) -> str:
@@ -186,14 +191,16 @@ def _causes(
 ) -> Table:
     """Return a table of causes, with a label if their texts are only parts of sentences."""
     rows: list[Parts] = []
+    below: list[Parts] = []
     for group in groups:
         kind = group.cause.kind
         label = f"{kind.code.replace('-', ' ').capitalize()}: " if is_labelled else ""
-        cause = _cause(group, account, folder, label)
-        rows.append((cause, group.images, group.files, _advice(kind, account)))
+        first, *others = sorted(group.texts, key=lambda text: -group.texts[text])
+        rows.append((f"{label}{first}", group.images, group.files, _advice(kind, account)))
+        below.append(_affected(group, others, account, folder))
     files = _files_title(account)
-    columns = {"Reason": "long", "Images": "number", files: "number", "What to do": "long"}
-    return Table(columns, rows)
+    columns = {"Reason": "", "Images": "number", files: "number", "What to do": ""}
+    return Table(columns, rows, below=below)
 
 
 def _advice(kind: Kind, account: Account) -> str:
@@ -203,21 +210,16 @@ def _advice(kind: Kind, account: Account) -> str:
     return kind.advice_for(account.origin.program)
 
 
-def _cause(group: ReasonGroup, account: Account, folder: str, label: str) -> Parts:
-    """Return the label and text of a cause, its other texts, and its first images or files."""
-    first, *others = sorted(group.texts, key=lambda text: -group.texts[text])
-    parts: list[Part] = [f"{label}{first}"]
+def _affected(group: ReasonGroup, others: Sequence[str], account: Account, folder: str) -> Parts:
+    """Return the other texts of a cause, its first images or files, and UIDs to copy."""
+    parts: list[Part] = []
     if others:
         texts = [f"{text} ({group.texts[text]:,})" for text in others[:MAX_TEXTS]]
         if more := len(others) - len(texts):
             texts.append(f"and {more:,} more")
         parts.append(Details(quantity(len(others), "similar message"), (texts,)))
     examples = account.examples.get(group.cause, ()) if group.images else ()
-    named = [
-        ", ".join(filter(None, (image.path.removeprefix(folder), image.member, image.uid)))
-        for image in examples[:MAX_NAMED]
-    ] or [path.removeprefix(folder) for path in group.paths]
-    if named:
+    if named := examples[:MAX_NAMED] or group.paths:
         total = group.images if examples else group.files
         affected = quantity(
             total, f"affected {'image' if examples else account.origin.program.row_noun}"
@@ -226,12 +228,25 @@ def _cause(group: ReasonGroup, account: Account, folder: str, label: str) -> Par
         is_cut = total > len(named)
         rest = (f"The full list is in {report}.",) if is_cut and report else ()
         summary = f"First {len(named)} of {affected}" if is_cut else affected
-        parts.append(Details(summary, (named, *rest)))
+        names = _names(examples[:MAX_NAMED], folder) or (
+            [path.removeprefix(folder) for path in group.paths],
+        )
+        parts.append(Details(summary, (*names, *rest)))
     if uids := [image.uid for image in examples if image.uid]:
-        title = quantity(len(uids), "SOP Instance UID")
-        which = f"The first {title}" if len(uids) < group.images else title
-        parts.append(Details(f"{which} to copy", (Lines(title, uids),)))
+        title = quantity(group.images, "SOP Instance UID")
+        part = f"First {len(uids):,} of {title}" if len(uids) < group.images else title
+        parts.append(Details(f"{part} to copy", (Lines(title, uids),)))
     return tuple(parts)
+
+
+def _names(images: Iterable[Example], folder: str) -> Parts:
+    """Return the path of each file once, then its images by member and UID."""
+    parts: list[Part] = []
+    for path, of_path in groupby(images, key=lambda image: image.path):
+        parts.append(path.removeprefix(folder))
+        names = [", ".join(filter(None, (image.member, image.uid))) for image in of_path]
+        parts.append([name for name in names if name])
+    return tuple(part for part in parts if part)
 
 
 def _files(account: Account, folder: str) -> Parts:
@@ -259,6 +274,7 @@ def _files(account: Account, folder: str) -> Parts:
         "Duplicates": not account.duplicates,
         "Verified": not account.verification or account.verification.is_whole,
         "Share": account.is_complete,
+        "Status": account.is_dry,
     }
     columns = [column for column in columns if not unused.get(column[0])]
     table = Table(
@@ -288,7 +304,7 @@ def _state(report: FileReport) -> str:
 def _modalities(account: Account) -> Parts:
     """Return the number of series and images of each modality."""
     rows = [
-        (count.modality, count.series, count.images, f"{count.bytes / MEGABYTE:,.1f} MB")
+        (count.modality, count.series, count.images, _size(count.bytes))
         for count in account.modalities
     ]
     if not rows:
