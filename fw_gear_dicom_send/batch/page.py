@@ -48,8 +48,11 @@ def render(batch: Batch, outcomes: Sequence[JobResult], gathered: datetime) -> s
     images, sent = sum(o.images for o in outcomes), sum(o.sent for o in outcomes)
     files, complete = sum(o.files for o in outcomes), sum(o.complete_files for o in outcomes)
     completed = sum(outcome.state == "complete" for outcome in outcomes)
+    groups = _groups(outcomes)
+    outcome = f"{'All images of all sessions' if is_good else 'Not all images'} {verb} sent"
+    if len(groups) == 1 and (cause := groups[0].text) != f"{outcome[:1].lower()}{outcome[1:]}":
+        outcome = f"{outcome}: {cause}"
     dry = " (dry run: nothing was sent)" * is_dry
-    causes = _groups(outcomes)
     servers = tuple(dict.fromkeys(plan.server(job.config) for job in batch.jobs))
     tiles = [
         ("Sessions complete", f"{good:,} of {len(outcomes):,}"),
@@ -60,14 +63,14 @@ def render(batch: Batch, outcomes: Sequence[JobResult], gathered: datetime) -> s
         tiles.insert(1, ("Jobs complete", f"{completed:,} of {len(outcomes):,}"))
     return page.render(
         f"DICOM send: batch {batch.id}{dry}",
-        f"{'All images of all sessions' if is_good else 'Not all images'} {verb} sent",
+        outcome,
         is_good=is_good,
-        note=_note(causes),
+        note=_note(groups),
         about=(*servers, f"{batch.created:%Y-%m-%d %H:%M}"),
         facts=list(_facts(batch, outcomes, gathered, servers)),
         tiles=tiles,
         sections=(
-            *([Section("What went wrong", (_failures(causes),))] if causes else ()),
+            *([Section("What went wrong", (_failures(groups),))] if groups else ()),
             Section("Sessions", _sessions(outcomes, is_dry=is_dry)),
         ),
     )
@@ -111,13 +114,12 @@ def _groups(outcomes: Sequence[JobResult]) -> list[_Cause]:
     return sorted(found.values(), key=lambda cause: (-cause.sessions, -cause.images))
 
 
-def _note(causes: Sequence[_Cause]) -> str:
+def _note(groups: Sequence[_Cause]) -> str:
     """Return the most frequent problem with its advice; empty if there is none."""
-    if not causes:
-        return ""
-    first, *others = causes
-    more = f" {quantity(len(others), 'more cause')} below." if others else ""
-    return f"{quantity(first.sessions, 'session')}: {first.text}. {first.advice}{more}"
+    if len(groups) < 2:
+        return groups[0].advice if groups else ""  # The outcome has the only cause.
+    first, more = groups[0], quantity(len(groups) - 1, "more cause")
+    return f"{quantity(first.sessions, 'session')}: {first.text}. {first.advice} {more} below."
 
 
 def _failures(groups: Sequence[_Cause]) -> Table:

@@ -11,13 +11,13 @@ from ..reasons import Kind
 from ..server_url import is_url
 from ..text import printable, quantity
 from .csv_rows import Row, read_table
-from .schemas import ALREADY_THERE, DUPLICATE, IMAGES, SENT, SENT_WITH_WARNING, SERVER, needed
+from .schemas import ALREADY_THERE, IMAGES, SENT, SENT_WITH_WARNING, SERVER, needed
 from .verification import Verdict
 
 log = logging.getLogger(__name__)
 
 _NEEDED = (*needed(IMAGES), *SERVER)
-_ON_SERVER = (SENT, SENT_WITH_WARNING, ALREADY_THERE, DUPLICATE)
+_ON_SERVER = (SENT, SENT_WITH_WARNING, ALREADY_THERE)
 _SIZE = re.compile(r"[0-9]{1,18}")
 _CRC32 = re.compile(r"[0-9A-Fa-f]{8}|[0-9]{1,7}")
 """A spreadsheet removes leading zeros of a number without letters."""

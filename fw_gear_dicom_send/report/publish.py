@@ -31,7 +31,7 @@ from .reason_groups import ImageExamples, main_cause
 from .result_line import result_line
 from .throughput import Throughput
 from .verification import Verifications
-from .wording import skipped_files
+from .wording import image_counts, skipped_files
 
 log = logging.getLogger(__name__)
 
@@ -195,6 +195,8 @@ class Reports:
             log.info("%s", left_out.text)
         for line in files_csv.render_remarks(account.rows):
             log.warning("%s", line)
+        if self._program is Program.GEAR:  # the closing line of the command has the counts
+            log.info("%s", image_counts(*account.rows))
         if number := account.images_with(Kind.CONVERTED_AS_ASKED):
             log.info("%s converted (option conversion)", quantity(number, "image"))
         if number := account.images_with(Kind.NOT_LOOKED_UP):

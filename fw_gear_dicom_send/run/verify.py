@@ -131,7 +131,8 @@ class Verifier(Observer):
 
     def _note_wait(self, error: _NotFoundError, _: float) -> None:
         images = quantity(error.number, "image")
-        self._note(f"waiting {self._policy.max_time:.0f} s for {images} to appear")
+        what = f"for {images} to appear" if self._absent else f"to query {images} again"
+        self._note(f"waiting {self._policy.max_time:.0f} s {what}")
 
     def _query_again(self) -> None:
         """Verify all images that are not verified yet; raise _NotFoundError if any remains."""

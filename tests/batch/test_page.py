@@ -7,7 +7,7 @@ import pytest
 from fw_gear_dicom_send.batch.models import JobResult
 from fw_gear_dicom_send.batch.page import render
 from fw_gear_dicom_send.reasons import Kind
-from tests.support import pages
+from tests.support import pages, wording
 from tests.support.batch_world import GOOD, ROW, World
 from tests.support.flywheel_engine import Simulated
 from tests.support.flywheel_lists import Record
@@ -82,6 +82,7 @@ def test_the_cause_of_an_early_end_comes_first(
     page = gathered(world, json.dumps(END).encode())
     assert rows_of(page, "reasons") == [[END["cause"], "1", "3", END["advice"]]]
     assert rows_of(page, "sessions")[0][-1] == END["cause"]
+    assert page.texts("p")[0] == f"{wording.NOT_ALL_SENT}: {END['cause']}"
     assert caplog.messages.count(f"  DOE^JANE/Visit 2: {END['cause']}") == 1
 
 
@@ -152,6 +153,7 @@ def test_unreadable_summary_is_ignored(world: World, summary: bytes) -> None:
     """The page then says where to look."""
     page = gathered(world, summary)
     assert rows_of(page, "reasons") == [["not all images were sent", "1", "3", LOOK]]
+    assert page.texts("p")[0] == wording.NOT_ALL_SENT
 
 
 def test_failed_sessions_come_first_in_natural_order() -> None:

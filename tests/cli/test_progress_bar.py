@@ -26,7 +26,7 @@ class Sending:
 
 def shown(*results: StoreResult, step: str = "", files: Sequence[FileReport] = ()) -> str:
     """Return the bar of a run after some images of half a file, with its colours."""
-    bar = ProgressBar([ENTRY], Sending())  # type: ignore[arg-type]
+    bar = ProgressBar([ENTRY], Sending())
     for result in results:
         bar.image(ImageRecord(ENTRY, "", result, size=1, position=500_000))
     for file in files:

@@ -51,7 +51,7 @@ def test_nothing_is_downloaded_after_giving_up(tmp_path: Path, session: Session)
     assert list(found) == names
     assert {status for _, _, status in found.values()} == {"Failed"}
     reason = f"{wording.REJECTED}: {wording.UNKNOWN_CALLED_AE} 'PACS'"
-    assert result.log.count(reason) == 1 + len(names)
+    assert result.log.count(reason) == 1 + len(names) + 1  # first, for each file, and last
 
 
 def test_a_server_that_aborts_in_each_image_gets_none(tmp_path: Path, session: Session) -> None:

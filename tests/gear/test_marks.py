@@ -28,6 +28,7 @@ def summary(state: str, images: int, sent: int, port: int) -> dict[str, Any]:
         "images": images,
         "sent": sent,
         "already_there": 0,
+        "duplicates": 0,
         "version": __version__,
     }
 

@@ -63,7 +63,7 @@ def test_equal_images_of_a_run_have_the_same_content(runs: SessionRuns, *, dry_r
     runs.add_images("b.zip", [1])
     with ArchiveSCP() as server:
         ended = runs.send(server, skip_existing=True, dry_run=dry_run)
-    assert ended.outcomes["already there"] == 1
+    assert ended.outcomes["duplicate"] == 1
     assert "may differ" not in ended.page
 
 

@@ -122,9 +122,11 @@ def test_reports_are_delivered_to_the_session(
     names = [name for _, name in destination.delivered]
     assert suffixes(names) == SUFFIXES
     assert left_in(tmp_path) == []
-    warning, *attached, number, table = caplog.records
+    warning, number, *attached, closing, table = caplog.records
     assert (warning.levelname, warning.message) == ("WARNING", "a.zip: 2 images not sent: no")
-    assert number.message.startswith("2 of 3 images not sent to AE ")
+    assert number.message == "1 of 3 images sent"
+    assert closing.levelname == "ERROR"
+    assert closing.message.startswith("2 of 3 images not sent to AE ")
     assert [one.message for one in attached] == [
         f"The {name} is attached to the session: {file}"
         for name, file in zip(NAMES, names, strict=True)

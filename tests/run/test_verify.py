@@ -138,14 +138,22 @@ def test_missing_images_are_queried_again_once() -> None:
     assert server.numbers == [3, 2, 1]
 
 
-def test_a_wait_for_missing_images_is_shown() -> None:
+@pytest.mark.parametrize(
+    ("absent", "what"),
+    [
+        ({"1.2"}, "for 1 image to appear"),
+        (Reason(Kind.QUERY_FAILED, "no answer"), "to query 1 image again"),
+    ],
+    ids=["missing", "unknown"],
+)
+def test_a_wait_for_images_is_shown(absent: Collection[str] | Reason, what: str) -> None:
     """It names the time and the images, and ends with the wait."""
-    server, notes = Server({"1.2"}), list[str]()
+    server, notes = Server(absent), list[str]()
     policy = RetryPolicy(max_time=30, clock=Clock())
     verifier = Verifier(server, Verifications("find"), policy, notes.append)
     verifier.image(record_of(file(1), "1.2"))
     assert verifier.missing() == {}
-    assert notes == ["waiting 30 s for 1 image to appear", ""]
+    assert notes == [f"waiting 30 s {what}", ""]
 
 
 def test_a_resent_image_is_queried_alone() -> None:

@@ -38,6 +38,7 @@ from fw_gear_dicom_send.report.verification import Verdict, Verifications
 from fw_gear_dicom_send.run.rows import Rows
 from fw_gear_dicom_send.text import duration
 from tests.support.configs import send_config
+from tests.support.drawn_datasets import bounded
 from tests.support.html_reading import Element, parsed
 from tests.support.results import not_sent, sent
 
@@ -178,6 +179,7 @@ def number(text: str) -> int:
     return int(text.replace(",", ""))
 
 
+@bounded
 @given(runs())
 def test_all_views_have_the_same_numbers(run: Run) -> None:
     """Found, sent, existing, copied, planned, failed and verified images add up everywhere."""
@@ -232,6 +234,7 @@ def test_all_views_have_the_same_numbers(run: Run) -> None:
     assert sum(number(found[1]) for found in logged if found) == missing - unseen
 
 
+@bounded
 @given(runs())
 def test_all_views_agree_on_the_verification(run: Run) -> None:
     """Verified images, and those that are not, are the same everywhere."""
@@ -255,6 +258,7 @@ def test_all_views_agree_on_the_verification(run: Run) -> None:
     assert cells["no"] == unverified["absent"]
 
 
+@bounded
 @given(runs())
 def test_all_views_say_why_a_run_ended_early(run: Run) -> None:
     """The cause leads the page and the closing line, with its advice."""
