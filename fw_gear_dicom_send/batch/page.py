@@ -70,7 +70,7 @@ def render(batch: Batch, outcomes: Sequence[JobResult], gathered: datetime) -> s
         facts=list(_facts(batch, outcomes, gathered, servers)),
         tiles=tiles,
         sections=(
-            *([Section("What went wrong", (_failures(groups),))] if groups else ()),
+            Section("What went wrong", (_failures(groups),) if groups else ()),
             Section("Sessions", _sessions(outcomes, is_dry=is_dry)),
         ),
     )

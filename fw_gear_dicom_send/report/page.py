@@ -22,7 +22,8 @@ def render(
 ) -> str:
     """Return a self-contained page: outcome, facts and numbers of a run first, then sections.
 
-    `note` follows the outcome. `about` says where to and when in the title of the window.
+    `note` follows the outcome. `about` says where to and when in the title of the window. Sections
+    without content are left out.
     """
     from jinja2 import Environment, StrictUndefined  # it takes 0.04 s to import
 
@@ -45,7 +46,7 @@ def render(
         warnings=warnings,
         facts=facts,
         tiles=tiles,
-        sections=sections,
+        sections=[section for section in sections if section.parts],
     )
 
 

@@ -40,7 +40,7 @@ def render(account: Account) -> str:
         warnings=_sentences(account.warnings),
         facts=_head(account),
         tiles=_numbers(account),
-        sections=[section for section in _sections(account, failures) if section.parts],
+        sections=_sections(account, failures),
     )
 
 
