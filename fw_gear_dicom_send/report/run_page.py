@@ -49,7 +49,7 @@ def _note(account: Account, failures: Sequence[ReasonGroup]) -> str:
     if account.cause:
         return account.advice
     if not failures:
-        return f"{account.verification.text}." if account.verification else ""
+        return _verified(account)
     first, *others = failures
     advice = _advice(first.cause.kind, account)
     if main_cause(account):
@@ -69,7 +69,9 @@ def _sections(account: Account, failures: Sequence[ReasonGroup]) -> Iterator[Sec
         if group.images or not (account.cause and group.cause.kind is Kind.NOT_REACHED)
     ]
     wrong: Parts = (_causes(causes, account, folder),) if causes else ()
-    yield Section("What went wrong", (*_verified(account), *wrong))
+    if not account.is_verified and (failures or account.cause):  # else it is the note
+        wrong = (_verified(account), *wrong)
+    yield Section("What went wrong", wrong)
     notes = reason_groups.notes(account.rows)
     about = (missing_text(account.missing_identifiers), content_text(account.other_content))
     changes: Parts = (_causes(notes, account, folder, is_labelled=True),) if notes else ()
@@ -177,13 +179,12 @@ def _images(account: Account) -> Iterator[Named]:
         yield "Images sent", account.sent
 
 
-def _verified(account: Account) -> Parts:
-    """Return the number of verified images, and advice for the others, if there are others."""
-    verification = account.verification
-    if not verification or verification.is_whole:
-        return ()
+def _verified(account: Account) -> str:
+    """Return the number of verified images, and advice for the others; empty without any."""
+    if not (verification := account.verification):
+        return ""
     advice = dict.fromkeys(_advice(reason.kind, account) for reason, _ in verification.causes)
-    return (" ".join([f"{verification.text}.", *advice]),)
+    return " ".join([f"{verification.text}.", *advice])
 
 
 def _causes(
