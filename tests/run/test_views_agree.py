@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 from typing import Any, cast
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from fw_gear_dicom_send.account import Account
@@ -179,8 +179,12 @@ def number(text: str) -> int:
     return int(text.replace(",", ""))
 
 
+ABSENT_COPY = File([COPY], [Verdict.ABSENT] * 4, None, 0, is_reached=True)
+
+
 @bounded
 @given(runs())
+@example(Run([ABSENT_COPY], Program.GEAR, False, True, None, None))
 def test_all_views_have_the_same_numbers(run: Run) -> None:
     """Found, sent, existing, copied, planned, failed and verified images add up everywhere."""
     with TemporaryDirectory() as folder:
