@@ -51,9 +51,9 @@ class Table:
     """A table; on a narrow screen each cell has its own line with the column title.
 
     `columns` are titles with the look of their cells: `number`, `words` that are not broken, `long`
-    texts, `minor` if hidden where the table is narrow, or empty. `states` are the colours of all
-    rows, if they have any. `name` is the id of the table. `below` are parts below each row, over
-    the whole width, if there are any.
+    texts, `advice`, `minor` if hidden where the table is narrow, or empty. `states` are the colours
+    of all rows, if they have any. `name` is the id of the table. `below` are parts below each row,
+    over the whole width, if there are any.
     """
 
     columns: Mapping[str, str]

@@ -124,7 +124,7 @@ def _note(groups: Sequence[_Cause]) -> str:
 
 def _failures(groups: Sequence[_Cause]) -> Table:
     return Table(
-        {"Reason": "", "Sessions": "number", "Images": "number", "What to do": ""},
+        {"Reason": "", "Sessions": "number", "Images": "number", "What to do": "advice"},
         [(cause.text, cause.sessions, cause.images, cause.advice) for cause in groups],
         name="reasons",
     )

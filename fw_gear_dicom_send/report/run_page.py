@@ -200,7 +200,7 @@ def _causes(
         rows.append((f"{label}{first}", group.images, group.files, _advice(kind, account)))
         below.append(_affected(group, others, account, folder))
     files = _files_title(account)
-    columns = {"Reason": "", "Images": "number", files: "number", "What to do": ""}
+    columns = {"Reason": "", "Images": "number", files: "number", "What to do": "advice"}
     return Table(columns, rows, below=below)
 
 
