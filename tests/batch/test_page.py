@@ -103,6 +103,15 @@ def test_the_head_says_what_was_sent_by_whom(world: World) -> None:
     assert facts["Started"].endswith("by user@example.org")
 
 
+def test_a_complete_batch_has_no_section_of_failures() -> None:
+    """Its jobs are as many as its sessions, so their number is left out."""
+    page = parsed(render(pages.BATCH, pages.outcomes(2)[1:], pages.STARTED))
+    assert page.texts("h2") == ["Sessions"]
+    assert page.texts("dt")[-3:] == ["Sessions complete", "Images sent", "Files complete"]
+    short = [JobResult("v", "complete", 2, sent=1, reason="r", advice=LOOK)]
+    assert "Jobs complete" in parsed(render(pages.BATCH, short, pages.STARTED)).texts("dt")
+
+
 def test_codes_of_other_versions_have_no_wrong_advice(world: World) -> None:
     """An unknown code is shown with the advice for any failed job."""
     failed = {"of-a-later-version": 5, "refused": 2}

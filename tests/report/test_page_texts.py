@@ -7,13 +7,14 @@ from typing import Any
 import pytest
 from hypothesis import example, given
 
-from fw_gear_dicom_send.account import Account, ThroughputCounts, VerificationSummary
+from fw_gear_dicom_send.account import Account, Example, ThroughputCounts, VerificationSummary
 from fw_gear_dicom_send.errors import ServerError
 from fw_gear_dicom_send.models import Container, FileEntry, FileReport, Origin, Remark
 from fw_gear_dicom_send.network.contexts import Context
 from fw_gear_dicom_send.network.page_sections import contexts_section
 from fw_gear_dicom_send.network.types import PeerAE
 from fw_gear_dicom_send.reasons import Kind, Program, Reason
+from fw_gear_dicom_send.report.reason_groups import cause_of
 from tests.support import pages, wording
 from tests.support.drawn_datasets import bounded
 from tests.support.html_reading import Element, parsed
@@ -73,6 +74,7 @@ def test_rows_have_the_colour_of_their_status() -> None:
     assert page.all("p")[0].attributes["class"] == "outcome bad"
     good = page_of(report("a", 2, 2))
     assert good.all("p")[0].attributes["class"] == "outcome good"
+    assert good.texts("th")[:4] == ["File", "Images sent", "Images found", "Status"]
 
 
 def test_files_are_sorted_naturally() -> None:
@@ -125,6 +127,7 @@ def test_verification_has_a_number_and_a_line(
     assert numbers_of(page)["Images verified"] == number
     assert rows_of(page, "files")[0][2] == f"{verification.verified}"
     assert page.texts("p")[0] == f"{outcome}. {line}"
+    assert "What went wrong" not in page.texts("h2")
     failed = replace(report("b", 1, 0, Remark((pages.REFUSED,), 1, failure=True)), verified=0)
     page = parsed(render([verified, failed], facts(verification=verification)))
     assert (line in page.texts("p")) == (not verification.is_whole)
@@ -227,10 +230,15 @@ def test_the_common_folder_of_paths_is_shown_once() -> None:
     page = page_of(report("lab/S 1/T1.zip", 0, 0, remark))
     assert "Paths are in" not in numbers_of(page)
     assert page.texts("li") == ["lab/S 1/T1.zip"]
-    both = [report("lab/S 1/a.zip", 1, 1), report("lab/S 1/b.zip", 1, 1)]
-    page = parsed(render(both, facts(origin=Origin(Program.GEAR, "lab/S 1"))))
+    refused = Remark((pages.REFUSED,), 1, failure=True)
+    both = [report("lab/S 1/a.zip", 1, 1), report("lab/S 1/b.zip", 1, 0, refused)]
+    examples = {cause_of(pages.REFUSED): [Example("lab/S 1/b.zip", "", "1.2.3")]}
+    origin = Origin(Program.GEAR, "lab/S 1")
+    page = parsed(render(both, facts(origin=origin, examples=examples)))
     assert "Paths are in" not in numbers_of(page)
-    assert [row[0] for row in rows_of(page, "files")] == ["a.zip", "b.zip"]
+    assert [row[0] for row in rows_of(page, "files")] == ["b.zip", "a.zip"]
+    assert page.one("pre").text == "1.2.3"
+    assert "b.zip" in page.texts("p")
 
 
 def test_the_head_names_the_most_frequent_failure() -> None:
@@ -241,7 +249,8 @@ def test_the_head_names_the_most_frequent_failure() -> None:
     text = f"3 images: {pages.REFUSED.text}. {pages.REFUSED.kind.advice} 1 more cause below."
     assert page.texts("p")[0] == f"{wording.NOT_ALL_SENT}. {text}"
     page = page_of(report("a", 1, 1), report("b", 0, 0, damaged))
-    assert page.texts("p")[0].startswith(f"{wording.NOT_ALL_SENT}. 1 file: ")
+    text = f"1 file: {Kind.CORRUPT_ARCHIVE.template}. {Kind.CORRUPT_ARCHIVE.advice}"
+    assert page.texts("p")[0] == f"{wording.NOT_ALL_SENT}. {text}"
 
 
 def test_files_that_were_not_reached_are_collapsed() -> None:
@@ -289,9 +298,10 @@ def test_warnings_and_changes_have_a_section() -> None:
 
 
 def test_modalities_have_their_series_and_images() -> None:
-    """Numbers have commas."""
+    """Numbers have commas, and small sizes are in kilobytes."""
     page = parsed(pages.run_page())
-    assert rows_of(page, "modalities")[0] == ["CT", "12", "1,234,567", "9.0 MB"]
+    ct, mr = rows_of(page, "modalities")
+    assert (ct, mr[-1]) == (["CT", "12", "1,234,567", "9.0 MB"], "0.0 kB")
 
 
 def test_contexts_are_a_matrix() -> None:
@@ -353,6 +363,7 @@ def test_the_page_of_the_command_has_no_gear_terms() -> None:
     text = page.one("main").text
     assert "Increase --send-retry-time if it is often unavailable" in text
     assert "Paths" in page.texts("h2")
+    assert "Paths complete" not in numbers_of(page)
     for word in ("gear", "Flywheel", "Files", "FW Path", "Acquisition ID", "Upload", "job"):
         assert word not in text
 

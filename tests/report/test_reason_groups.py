@@ -112,7 +112,7 @@ def test_an_image_that_the_server_lost_is_kept() -> None:
 def test_the_number_of_examples_is_limited() -> None:
     """Neither a million images nor ever new statuses need more memory."""
     examples = ImageExamples()
-    for number in range(MAX_PER_CAUSE + 5):
+    for number in [0] * MAX_EXAMPLES + list(range(MAX_PER_CAUSE + 5)):
         add_image(examples, NotSent(REFUSED), f"1.{number}")
     for number in range(MAX_EXAMPLES):
         add_image(examples, NotSent(Reason(Kind.REFUSED, status=f"x{number}")), "1")
