@@ -61,6 +61,15 @@ class ThroughputCounts:
 
 
 @dataclass(frozen=True)
+class Example:
+    """An image with a remark: path of its file, member of the archive and UID, each if known."""
+
+    path: str
+    member: str
+    uid: str
+
+
+@dataclass(frozen=True)
 class ModalityCount:
     """Number of series, images and dataset bytes of a modality."""
 
@@ -137,7 +146,7 @@ class Account:
     throughput: ThroughputCounts = ThroughputCounts()
     modalities: Sequence[ModalityCount] = ()
     is_series_cut: bool = False
-    examples: Mapping[Reason, Sequence[str]] = field(default_factory=dict)
+    examples: Mapping[Reason, Sequence[Example]] = field(default_factory=dict)
     missing_identifiers: Mapping[str, int] = field(default_factory=dict)
     other_content: Mapping[str, int] = field(default_factory=dict)
     retries: int = 0

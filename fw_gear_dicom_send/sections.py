@@ -39,18 +39,28 @@ class Details:
 
 
 @dataclass(frozen=True)
+class Lines:
+    """Lines to copy: a click selects all of them. They are not printed."""
+
+    label: str
+    lines: Sequence[str]
+
+
+@dataclass(frozen=True)
 class Table:
     """A table; on a narrow screen each cell has its own line with the column title.
 
     `columns` are titles with the look of their cells: `number`, `words` that are not broken, `long`
-    texts, `minor` if hidden where the table is narrow, or empty. `states` are the colours of all
-    rows, if they have any. `name` is the id of the table.
+    texts, `advice`, `minor` if hidden where the table is narrow, or empty. `states` are the colours
+    of all rows, if they have any. `name` is the id of the table. `below` are parts below each row,
+    over the whole width, if there are any.
     """
 
     columns: Mapping[str, str]
     rows: Sequence[Sequence["Part"]]
     states: Sequence[str] = ()
     name: str = ""
+    below: Sequence["Parts"] = ()
 
 
 @dataclass(frozen=True)
@@ -66,19 +76,21 @@ class Matrix:
 class Chart:
     """A chart of bars, each with its share of the height and its title.
 
-    A bar takes `step` of the width. `labels` and `marks` have a share of the width and a text.
-    `highest` is the value of the full height, and `label` describes the chart.
+    A bar takes `step` of the width. `labels` and `marks` have a share of the width and a text, and
+    `heights` a share of the height. `units` names the axes, upwards first. `label` describes the
+    chart.
     """
 
     label: str
-    highest: str
+    units: tuple[str, str]
     step: float
     bars: Sequence[tuple[float, str]]
+    heights: Sequence[tuple[float, str]]
     labels: Sequence[tuple[float, str]]
     marks: Sequence[tuple[float, str]] = ()
 
 
-Part = Union[str, int, list[str], Link, Bar, Details, Table, Matrix, Chart, "Parts"]
+Part = Union[str, int, list[str], Link, Bar, Details, Lines, Table, Matrix, Chart, "Parts"]
 """A part of a section, or a cell; several texts are a list."""
 Parts = tuple[Part, ...]
 """Parts of a block; a text among them is a paragraph."""

@@ -8,7 +8,7 @@ from datetime import datetime
 from ..models import FileStatus
 from ..reasons import Kind
 from ..report import page
-from ..sections import Bar, Link, Named, Part, Parts, Section, Table, folded
+from ..sections import Bar, Link, Named, Parts, Section, Table, folded
 from ..text import duration, natural_key, quantity
 from . import plan
 from .models import Batch, JobResult
@@ -28,6 +28,17 @@ _COLUMNS = {
 }
 
 
+@dataclass(frozen=True)
+class _Cause:
+    """A problem of sessions with its advice. Causes with one key are the same problem."""
+
+    key: str
+    text: str
+    advice: str
+    images: int
+    sessions: int = 1
+
+
 def render(batch: Batch, outcomes: Sequence[JobResult], gathered: datetime) -> str:
     """Return the page, with problems first. That of dry runs says that nothing was sent."""
     is_dry = any(job.is_dry_run for job in batch.newest)
@@ -42,19 +53,24 @@ def render(batch: Batch, outcomes: Sequence[JobResult], gathered: datetime) -> s
     if len(groups) == 1 and (cause := groups[0].text) != f"{outcome[:1].lower()}{outcome[1:]}":
         outcome = f"{outcome}: {cause}"
     dry = " (dry run: nothing was sent)" * is_dry
+    servers = tuple(dict.fromkeys(plan.server(job.config) for job in batch.jobs))
+    tiles = [
+        ("Sessions complete", f"{good:,} of {len(outcomes):,}"),
+        ("Images sent", f"{sent:,} of {images:,}"),
+        ("Files complete", f"{complete:,} of {files:,}"),
+    ]
+    if completed != good:
+        tiles.insert(1, ("Jobs complete", f"{completed:,} of {len(outcomes):,}"))
     return page.render(
         f"DICOM send: batch {batch.id}{dry}",
         outcome,
         is_good=is_good,
-        facts=list(_facts(batch, outcomes, gathered)),
-        tiles=(
-            ("Sessions complete", f"{good:,} of {len(outcomes):,}"),
-            ("Jobs complete", f"{completed:,} of {len(outcomes):,}"),
-            ("Images sent", f"{sent:,} of {images:,}"),
-            ("Files complete", f"{complete:,} of {files:,}"),
-        ),
+        note=_note(groups),
+        about=(*servers, f"{batch.created:%Y-%m-%d %H:%M}"),
+        facts=list(_facts(batch, outcomes, gathered, servers)),
+        tiles=tiles,
         sections=(
-            Section("What went wrong", (_failures(groups),)),
+            Section("What went wrong", (_failures(groups),) if groups else ()),
             Section("Sessions", _sessions(outcomes, is_dry=is_dry)),
         ),
     )
@@ -70,9 +86,10 @@ def causes(outcome: JobResult) -> str:
     return "; ".join(cause.text for cause in _causes(outcome))
 
 
-def _facts(batch: Batch, outcomes: Sequence[JobResult], gathered: datetime) -> Iterator[Named]:
+def _facts(
+    batch: Batch, outcomes: Sequence[JobResult], gathered: datetime, servers: Sequence[str]
+) -> Iterator[Named]:
     """Yield the server, the project, the selection and the user of a batch."""
-    servers = dict.fromkeys(plan.server(job.config) for job in batch.jobs)
     if servers:
         yield "Server", ", ".join(servers)
     projects = dict.fromkeys(outcome.project for outcome in outcomes if outcome.project)
@@ -85,7 +102,7 @@ def _facts(batch: Batch, outcomes: Sequence[JobResult], gathered: datetime) -> I
     yield "Reports merged", f"{gathered:%Y-%m-%d %H:%M:%S %z}".rstrip()
 
 
-def _groups(outcomes: Iterable[JobResult]) -> list["_Cause"]:
+def _groups(outcomes: Sequence[JobResult]) -> list[_Cause]:
     """Return the problems of all sessions, the most frequent first."""
     found: dict[str, _Cause] = {}
     for outcome in outcomes:
@@ -97,25 +114,20 @@ def _groups(outcomes: Iterable[JobResult]) -> list["_Cause"]:
     return sorted(found.values(), key=lambda cause: (-cause.sessions, -cause.images))
 
 
-def _failures(groups: Sequence["_Cause"]) -> Part:
-    if not groups:
-        return "Nothing went wrong."
+def _note(groups: Sequence[_Cause]) -> str:
+    """Return the most frequent problem with its advice; empty if there is none."""
+    if len(groups) < 2:
+        return groups[0].advice if groups else ""  # The outcome has the only cause.
+    first, more = groups[0], quantity(len(groups) - 1, "more cause")
+    return f"{quantity(first.sessions, 'session')}: {first.text}. {first.advice} {more} below."
+
+
+def _failures(groups: Sequence[_Cause]) -> Table:
     return Table(
-        {"Reason": "", "Sessions": "number", "Images": "number", "What to do": ""},
+        {"Reason": "", "Sessions": "number", "Images": "number", "What to do": "advice"},
         [(cause.text, cause.sessions, cause.images, cause.advice) for cause in groups],
         name="reasons",
     )
-
-
-@dataclass(frozen=True)
-class _Cause:
-    """A problem of sessions with its advice. Causes with one key are the same problem."""
-
-    key: str
-    text: str
-    advice: str
-    images: int
-    sessions: int = 1
 
 
 def _causes(outcome: JobResult) -> Iterator[_Cause]:

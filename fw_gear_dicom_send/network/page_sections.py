@@ -35,7 +35,7 @@ def studies_section(split: Sequence[str]) -> Section:
 
 def _contexts(contexts: Mapping[Context, bool]) -> Parts:
     if not contexts:
-        return ("No presentation context was proposed.",)
+        return ()
     classes = list(dict.fromkeys(context.abstract_syntax for context in contexts))
     syntaxes = list(dict.fromkeys(context.transfer_syntax for context in contexts))
     columns = syntaxes[:MAX_CONTEXTS]

@@ -13,11 +13,18 @@ def render(
     outcome: str,
     *,
     is_good: bool,
+    note: str = "",
+    about: Iterable[str] = (),
+    warnings: Iterable[str] = (),
     facts: Iterable[Named],
     tiles: Iterable[Named],
     sections: Iterable[Section],
 ) -> str:
-    """Return a self-contained page: outcome, facts and numbers of a run first, then sections."""
+    """Return a self-contained page: outcome, facts and numbers of a run first, then sections.
+
+    `note` follows the outcome. `about` says where to and when in the title of the window. Sections
+    without content are left out.
+    """
     from jinja2 import Environment, StrictUndefined  # it takes 0.04 s to import
 
     environment = Environment(
@@ -34,9 +41,12 @@ def render(
         title=title,
         outcome=outcome,
         is_good=is_good,
+        note=note,
+        window=" | ".join((outcome, title, *about)),
+        warnings=warnings,
         facts=facts,
         tiles=tiles,
-        sections=sections,
+        sections=[section for section in sections if section.parts],
     )
 
 

@@ -3,19 +3,21 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from ..account import Account
+from ..account import Account, Example
 from ..delivery.results import NotSent
 from ..dicom.uids import printable_uid_or_empty
 from ..models import FileEntry, FileReport, ImageRecord, Remark
 from ..reasons import NOT_SENT_AGAIN, Kind, Reason
 from .events import Observer
 
-MAX_EXAMPLES = 20
-"""Maximum number of images that are listed for a cause."""
+MAX_PATHS = 20
+"""Maximum number of files that are listed for a cause."""
+MAX_EXAMPLES = 10_000
+"""Maximum number of images that are kept for all causes together."""
 MAX_TEXTS = 100
 """Maximum number of different texts of a cause."""
-MAX_CAUSES = 500
-"""Maximum number of causes with examples."""
+MAX_PER_CAUSE = 1_000
+"""Maximum number of images that are kept for a cause."""
 
 
 @dataclass
@@ -40,7 +42,7 @@ class ReasonGroup:
         self._last_path = path
         if text in self.texts or len(self.texts) < MAX_TEXTS:
             self.texts[text] = self.texts.get(text, 0) + remark.count
-        if not remark.images and len(self.paths) < MAX_EXAMPLES:
+        if not remark.images and len(self.paths) < MAX_PATHS:
             self.paths.append(path)
 
 
@@ -86,11 +88,15 @@ def notes(reports: Iterable[FileReport]) -> list[ReasonGroup]:
 
 
 class ImageExamples(Observer):
-    """Collection of the first images of each cause. The mutable state is these images."""
+    """Collection of the first images of each cause. The mutable state is these images.
+
+    All causes together have `MAX_EXAMPLES` images.
+    """
 
     def __init__(self) -> None:
         """Start with no image."""
-        self._images: dict[Reason, dict[str, None]] = {}
+        self._images: dict[Reason, dict[Example, None]] = {}
+        self._room = MAX_EXAMPLES
 
     def image(self, record: ImageRecord) -> None:
         """Add an image that has a reason."""
@@ -102,20 +108,22 @@ class ImageExamples(Observer):
         """Add a resent image that is not on the server."""
         self._add(reason, entry, "", sop_instance_uid)
 
-    def counted(self) -> Mapping[Reason, tuple[str, ...]]:
-        """Return the first images of each cause: path, member of the archive and UID, if known."""
+    def counted(self) -> Mapping[Reason, tuple[Example, ...]]:
+        """Return the first images of each cause."""
         return {cause: tuple(images) for cause, images in self._images.items()}
 
     def _add(self, reason: Reason, entry: FileEntry, member: str, uid: str) -> None:
         if reason.kind in NOT_SENT_AGAIN:
             return
         cause = cause_of(reason)
-        if cause not in self._images and len(self._images) >= MAX_CAUSES:
+        if not self._room:
             return
         images = self._images.setdefault(cause, {})
-        if len(images) < MAX_EXAMPLES:
-            known = (entry.place(member), printable_uid_or_empty(uid))
-            images[", ".join(filter(None, known))] = None
+        path, member = (member, "") if entry.is_folder and member else (entry.path, member)
+        known = Example(path, member, printable_uid_or_empty(uid))
+        if len(images) < MAX_PER_CAUSE and known not in images:
+            images[known] = None
+            self._room -= 1
 
 
 def _remarks(reports: Iterable[FileReport]) -> Iterator[tuple[FileReport, Remark]]:

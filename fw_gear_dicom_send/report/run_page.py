@@ -1,13 +1,15 @@
 """Self-contained HTML page with the result of a run."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
+from itertools import groupby
+from os.path import commonprefix
 
-from ..account import Account
+from ..account import Account, Example
 from ..models import FileReport
 from ..reasons import Kind
 from ..report_names import Report
-from ..sections import Bar, Details, Link, Named, Part, Parts, Section, Table, folded
+from ..sections import Bar, Details, Lines, Link, Named, Part, Parts, Section, Table, folded
 from ..text import MEGABYTE, duration, natural_key, quantity, sentence
 from . import charts, page, reason_groups
 from .image_notes import content_text, missing_text
@@ -21,95 +23,134 @@ _STOPPED = (Kind.NOT_REACHED, Kind.INTERRUPTED, Kind.NOT_VERIFIED)
 """Kinds of images that a run without an early end would have processed."""
 MAX_TEXTS = 10
 """Maximum number of texts of a cause."""
+MAX_NAMED = 20
+"""Maximum number of images of a cause that are named with their files."""
 
 
 def render(account: Account) -> str:
     """Return the page."""
-    outcome = main_cause(account) if not account.cause else ""
-    outcome = outcome or headline(account)
+    about, started = [account.server.label], account.started
+    failures = reason_groups.failures(account.rows)
     return page.render(
         account.title,
-        f"{outcome}. {account.advice}" if account.advice else outcome,
+        (main_cause(account) if not account.cause else "") or headline(account),
         is_good=account.is_complete and account.is_verified,
+        note=_note(account, failures),
+        about=[*about, f"{started:%Y-%m-%d %H:%M}"] if started else about,
+        warnings=_sentences(account.warnings),
         facts=_head(account),
         tiles=_numbers(account),
-        sections=_sections(account),
+        sections=_sections(account, failures),
     )
 
 
-def _sections(account: Account) -> Iterator[Section]:
-    failures, notes = reason_groups.failures(account.rows), reason_groups.notes(account.rows)
-    wrong: Parts = (_causes(failures, account),) if failures else ()
-    if account.is_complete and account.is_verified:
-        wrong = ("Nothing went wrong.",)
-    yield Section("What went wrong", (*_verified(account), *wrong))
-    about = (
-        *account.warnings,
-        missing_text(account.missing_identifiers),
-        content_text(account.other_content),
-    )
-    changes: Parts = (_causes(notes, account, is_labelled=True),) if notes else ()
-    if warnings := (*_sentences(about), *changes):
-        yield Section("Warnings and changes", warnings)
+def _note(account: Account, failures: Sequence[ReasonGroup]) -> str:
+    """Return the advice of an early end, else the verification or the most frequent failure."""
+    if account.cause:
+        return account.advice
+    if not failures:
+        return _verified(account)
+    first, *others = failures
+    advice = _advice(first.cause.kind, account)
+    if main_cause(account):
+        return advice
+    text = max(first.texts, key=lambda text: first.texts[text])
+    number = quantity(first.images, "image") if first.images else _rows(first.files, account)
+    more = f" {quantity(len(others), 'more cause')} below." if others else ""
+    return f"{number}: {text}. {advice}{more}"
+
+
+def _sections(account: Account, failures: Sequence[ReasonGroup]) -> Iterator[Section]:
+    folder = _common_folder(account)
+    # The head has said why files were not reached.
+    causes = [
+        group
+        for group in failures
+        if group.images or not (account.cause and group.cause.kind is Kind.NOT_REACHED)
+    ]
+    wrong: Parts = (_causes(causes, account, folder),) if causes else ()
+    if not account.is_verified and (failures or account.cause):  # else it is the note
+        wrong = (_verified(account), *wrong)
+    yield Section("What went wrong", wrong)
+    notes = reason_groups.notes(account.rows)
+    about = (missing_text(account.missing_identifiers), content_text(account.other_content))
+    changes: Parts = (_causes(notes, account, folder, is_labelled=True),) if notes else ()
+    yield Section("Warnings and changes", (*_sentences(about), *changes))
     left_out = [files.text for files in (*account.left_out, *account.without_image)]
     texts = _sentences((*left_out, skipped_files(account.skipped)))
-    yield Section(_files_title(account), (*_files(account), *texts))
-    if account.modalities:
-        yield Section("Modalities", _modalities(account))
-    yield charts.rates(account.throughput)
-    yield charts.times(f"{account.server.request} times", account.throughput)
+    yield Section(_files_title(account), (*_files(account, folder), *texts))
+    yield Section("Modalities", _modalities(account))
+    work, request = account.throughput, account.server.request
+    yield Section("Speed", (*charts.rates(work), *charts.times(request, work)))
     yield from account.sections
-    program = account.origin.program
-    values = [
-        (program.option(option.name), option.show(value)) for option, value in account.options
-    ]
-    options = Table({"Option": "", "Value": ""}, values)
-    yield Section("Configuration", (Details("Options", (options,)),))
-    yield Section("Versions", _support_details(account))
+    yield Section("Details for support requests", _support_details(account))
 
 
-def _sentences(texts: Iterable[str]) -> Parts:
+def _common_folder(account: Account) -> str:
+    """Return the beginning that the paths of all files have in common, up to its last slash."""
+    if len(account.rows) < 2:
+        return ""
+    common = commonprefix([row.entry.path for row in account.rows])  # noqa: RUF071
+    return common[: max(common.rfind("/"), common.rfind("\\")) + 1]
+
+
+def _sentences(texts: Iterable[str]) -> tuple[str, ...]:
     return tuple(map(sentence, filter(None, texts)))
 
 
 def _head(account: Account) -> Iterator[Named]:
     """Yield the server, the source, other facts about the server, and the times of the run."""
-    origin, seconds, started = account.origin, account.throughput.seconds, account.started
+    origin, started = account.origin, account.started
     yield "Server", f"{account.server.label}, {account.server.security}"
+    yield from account.server.details
     if origin.path:
         yield "Source", Link(origin.path, origin.url)
-    yield from account.server.details
+    folder = _common_folder(account)
+    if folder.rstrip("/\\") not in ("", origin.path):
+        yield "Paths are in", folder
     if started:
-        yield "Started", _format_time(started)
-        ended = _format_time(started + timedelta(seconds=seconds))
-        yield "Ended", f"{ended}, {duration(seconds)}"
+        yield "Started", _times(started, started + timedelta(seconds=account.throughput.seconds))
     if origin.job_id:
         yield "Job", origin.job_id
 
 
-def _format_time(time: datetime) -> str:
-    """Return a time with its UTC offset."""
-    zone = f"{time:%z}"
-    return f"{time:%Y-%m-%d %H:%M:%S}" + (f" UTC{zone[:3]}:{zone[3:5]}" if zone else "")
+def _times(started: datetime, ended: datetime) -> str:
+    """Return start and end with their UTC offset; the end has a date only if it is another day."""
+    end = f"{ended:%H:%M:%S}" if ended.date() == started.date() else f"{ended:%Y-%m-%d %H:%M:%S}"
+    zone = f"{started:%z}"
+    offset = f" UTC{zone[:3]}:{zone[3:5]}" if zone else ""
+    return f"{started:%Y-%m-%d %H:%M:%S}, ended {end}{offset}"
 
 
-def _numbers(account: Account) -> list[Named]:
-    """Return the numbers of the run."""
-    complete = sum(row.is_complete for row in account.rows)
-    work = account.throughput
-    would_be = "that would be " if account.is_dry else ""
-    numbers: list[Named] = [
-        *_images(account),
-        (f"{_files_title(account)} {would_be}complete", f"{complete:,} of {len(account.rows):,}"),
-        ("Data sent", f"{sum(work.bytes) / MEGABYTE:,.1f} MB"),
-        ("Time", duration(work.seconds)),
-        ("Rate", f"{rate:,.1f} images/s" if (rate := work.images_per_second) else "-"),
-    ]
+def _numbers(account: Account) -> Iterator[Named]:
+    """Yield the numbers of the run that are not zero, and do not follow from others."""
+    work, rows = account.throughput, account.rows
+    if not account.images:
+        return
+    yield from _images(account)
     if checked := account.verification:
-        numbers.insert(1, ("Images verified", f"{checked.verified:,} of {checked.images:,}"))
+        yield "Images verified", f"{checked.verified:,} of {checked.images:,}"
+    if len(rows) > 1:
+        would_be = "that would be " if account.is_dry else ""
+        complete = sum(row.is_complete for row in rows)
+        yield f"{_files_title(account)} {would_be}complete", f"{complete:,} of {len(rows):,}"
+    if sent := sum(work.bytes):
+        yield "Data sent", _size(sent)
+    yield "Time", duration(work.seconds)
+    if rate := work.images_per_second:
+        yield "Rate", f"{rate:,.1f} images/s"
     if work.losses:
-        numbers.append(("Associations lost", len(work.losses)))
-    return numbers
+        yield "Associations lost", len(work.losses)
+
+
+def _rows(number: int, account: Account) -> str:
+    """Return a number of rows of the report."""
+    return quantity(number, account.origin.program.row_noun)
+
+
+def _size(size: int) -> str:
+    """Return a number of bytes in megabytes, or in kilobytes if it is small."""
+    return f"{size / 1e3:,.1f} kB" if size < 1e5 else f"{size / MEGABYTE:,.1f} MB"
 
 
 def _files_title(account: Account) -> str:
@@ -138,24 +179,29 @@ def _images(account: Account) -> Iterator[Named]:
         yield "Images sent", account.sent
 
 
-def _verified(account: Account) -> Parts:
-    """Return the number of verified images, and advice for the others."""
+def _verified(account: Account) -> str:
+    """Return the number of verified images, and advice for the others; empty without any."""
     if not (verification := account.verification):
-        return ()
+        return ""
     advice = dict.fromkeys(_advice(reason.kind, account) for reason, _ in verification.causes)
-    return (" ".join([f"{verification.text}.", *advice]),)
+    return " ".join([f"{verification.text}.", *advice])
 
 
-def _causes(groups: Iterable[ReasonGroup], account: Account, *, is_labelled: bool = False) -> Table:
+def _causes(
+    groups: Iterable[ReasonGroup], account: Account, folder: str, *, is_labelled: bool = False
+) -> Table:
     """Return a table of causes, with a label if their texts are only parts of sentences."""
     rows: list[Parts] = []
+    below: list[Parts] = []
     for group in groups:
         kind = group.cause.kind
         label = f"{kind.code.replace('-', ' ').capitalize()}: " if is_labelled else ""
-        cause = _cause(group, account, label)
-        rows.append((cause, group.images, group.files, _advice(kind, account)))
-    columns = {"Reason": "", "Images": "number", _files_title(account): "number", "What to do": ""}
-    return Table(columns, rows)
+        first, *others = sorted(group.texts, key=lambda text: -group.texts[text])
+        rows.append((f"{label}{first}", group.images, group.files, _advice(kind, account)))
+        below.append(_affected(group, others, account, folder))
+    files = _files_title(account)
+    columns = {"Reason": "", "Images": "number", files: "number", "What to do": "advice"}
+    return Table(columns, rows, below=below)
 
 
 def _advice(kind: Kind, account: Account) -> str:
@@ -165,17 +211,16 @@ def _advice(kind: Kind, account: Account) -> str:
     return kind.advice_for(account.origin.program)
 
 
-def _cause(group: ReasonGroup, account: Account, label: str) -> Parts:
-    """Return the label and text of a cause, its other texts, and its first images or files."""
-    first, *others = sorted(group.texts, key=lambda text: -group.texts[text])
-    parts: list[Part] = [f"{label}{first}"]
+def _affected(group: ReasonGroup, others: Sequence[str], account: Account, folder: str) -> Parts:
+    """Return the other texts of a cause, its first images or files, and UIDs to copy."""
+    parts: list[Part] = []
     if others:
         texts = [f"{text} ({group.texts[text]:,})" for text in others[:MAX_TEXTS]]
         if more := len(others) - len(texts):
             texts.append(f"and {more:,} more")
         parts.append(Details(quantity(len(others), "similar message"), (texts,)))
     examples = account.examples.get(group.cause, ()) if group.images else ()
-    if named := list(examples) or group.paths:
+    if named := examples[:MAX_NAMED] or group.paths:
         total = group.images if examples else group.files
         affected = quantity(
             total, f"affected {'image' if examples else account.origin.program.row_noun}"
@@ -184,17 +229,39 @@ def _cause(group: ReasonGroup, account: Account, label: str) -> Parts:
         is_cut = total > len(named)
         rest = (f"The full list is in {report}.",) if is_cut and report else ()
         summary = f"First {len(named)} of {affected}" if is_cut else affected
-        parts.append(Details(summary, (named, *rest)))
+        names = _names(examples[:MAX_NAMED], folder) or (
+            [path.removeprefix(folder) for path in group.paths],
+        )
+        parts.append(Details(summary, (*names, *rest)))
+    if uids := [image.uid for image in examples if image.uid]:
+        title = quantity(group.images, "SOP Instance UID")
+        part = f"First {len(uids):,} of {title}" if len(uids) < group.images else title
+        parts.append(Details(f"{part} to copy", (Lines(title, uids),)))
     return tuple(parts)
 
 
-def _files(account: Account) -> Parts:
-    """Return tables of the files, incomplete ones first; many complete files are collapsed."""
-    noun = account.origin.program.row_noun
+def _names(images: Iterable[Example], folder: str) -> Parts:
+    """Return the path of each file once, then its images by member and UID."""
+    parts: list[Part] = []
+    for path, of_path in groupby(images, key=lambda image: image.path):
+        parts.append(path.removeprefix(folder))
+        names = [", ".join(filter(None, (image.member, image.uid))) for image in of_path]
+        parts.append([name for name in names if name])
+    return tuple(part for part in parts if part)
+
+
+def _files(account: Account, folder: str) -> Parts:
+    """Return the files: incomplete ones, then complete ones, then those without a result.
+
+    Many complete files, and those that an early end left unprocessed, are collapsed.
+    """
+    noun, report = account.origin.program.row_noun, account.report(Report.FILES)
     rows = sorted(account.rows, key=lambda row: natural_key(row.entry.path))
+    unreached = [row.entry.path.removeprefix(folder) for row in rows if row.is_unreached]
+    rows = [row for row in rows if not row.is_unreached]
     rows.sort(key=lambda row: ("bad", "part", "good").index(_state(row)))
     columns: list[tuple[str, str, Callable[[FileReport], Part]]] = [
-        (noun.capitalize(), "long", lambda row: row.entry.path),
+        (noun.capitalize(), "long", lambda row: row.entry.path.removeprefix(folder)),
         (_label(account), "number", lambda row: row.stored if row.planned is None else row.planned),
         ("Already there", "number", lambda row: row.already_stored),
         ("Duplicates", "number", lambda row: row.duplicates),
@@ -206,7 +273,9 @@ def _files(account: Account) -> Parts:
     unused = {
         "Already there": not account.already_stored,
         "Duplicates": not account.duplicates,
-        "Verified": not account.verification,
+        "Verified": not account.verification or account.verification.is_whole,
+        "Share": account.is_complete,
+        "Status": account.is_dry,
     }
     columns = [column for column in columns if not unused.get(column[0])]
     table = Table(
@@ -215,7 +284,13 @@ def _files(account: Account) -> Parts:
         [_state(row) for row in rows],
         "files",
     )
-    return folded(table, noun, MAX_FILES, account.report(Report.FILES))
+    parts = folded(table, noun, MAX_FILES, report) if rows else ()
+    if unreached:
+        more = len(unreached) - MAX_FILES
+        rest = (f"{quantity(more, f'more {noun}')} not shown.",) if more > 0 else ()
+        summary = f"{_rows(len(unreached), account)} not processed"
+        parts = (*parts, Details(summary, (unreached[:MAX_FILES], *rest)))
+    return parts
 
 
 def _bar(report: FileReport) -> Bar:
@@ -230,19 +305,23 @@ def _state(report: FileReport) -> str:
 def _modalities(account: Account) -> Parts:
     """Return the number of series and images of each modality."""
     rows = [
-        (count.modality, count.series, count.images, f"{count.bytes / MEGABYTE:,.1f} MB")
+        (count.modality, count.series, count.images, _size(count.bytes))
         for count in account.modalities
     ]
+    if not rows:
+        return ()
     columns = {"Modality": "", "Series": "number", "Images found": "number", "Data": "number"}
     cut = (f"Only the first {MAX_SERIES:,} series are counted.",) if account.is_series_cut else ()
     return (Table(columns, rows, name="modalities"), *cut)
 
 
 def _support_details(account: Account) -> Parts:
-    """Return the details for support requests: job, session and software versions."""
-    origin = account.origin
-    rows: list[tuple[str, Part]] = [("Job", origin.job_id)] if origin.job_id else []
-    if origin.url:
-        rows.append(("Session", Link(origin.url, origin.url)))
-    table = Table({"Software": "", "Version": ""}, [*rows, *account.versions])
-    return ("Include these details in support requests.", table)
+    """Return the options in effect and the versions of the software."""
+    program = account.origin.program
+    options = [
+        (program.option(option.name), option.show(value)) for option, value in account.options
+    ]
+    return (
+        Details("Options", (Table({"Option": "", "Value": ""}, options),)),
+        Details("Versions", (Table({"Software": "", "Version": ""}, account.versions),)),
+    )

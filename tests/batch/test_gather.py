@@ -93,7 +93,7 @@ def test_page_is_static(world: World) -> None:
     assert world.run("gather", batch_id) == 1
     page = world.page(batch_id)
     assert "<script" not in page
-    assert page.count("&lt;script src=") == 4
+    assert page.count("&lt;script src=") == 5
     assert "content=\"default-src 'none'; style-src 'unsafe-inline'\"" in page
 
 

@@ -82,14 +82,15 @@ def test_the_cause_of_an_early_end_comes_first(
     page = gathered(world, json.dumps(END).encode())
     assert rows_of(page, "reasons") == [[END["cause"], "1", "3", END["advice"]]]
     assert rows_of(page, "sessions")[0][-1] == END["cause"]
-    assert page.texts("p")[0] == f"{wording.NOT_ALL_SENT}: {END['cause']}"
+    assert page.texts("p")[0] == f"{wording.NOT_ALL_SENT}: {END['cause']}. {END['advice']}"
+    assert page.one("title").text.startswith(f"{wording.NOT_ALL_SENT}: {END['cause']} | ")
     assert caplog.messages.count(f"  DOE^JANE/Visit 2: {END['cause']}") == 1
 
 
 def test_the_advice_is_given_once_for_each_cause() -> None:
     """Two sessions with one cause have one row of advice, and none of their own."""
     page = render(pages.BATCH, pages.outcomes(120), pages.STARTED)
-    assert page.count(Kind.REFUSED.advice.partition("'")[0]) == 1
+    assert page.partition("<h2>")[2].count(Kind.REFUSED.advice.partition("'")[0]) == 1
 
 
 def test_the_head_says_what_was_sent_by_whom(world: World) -> None:
@@ -100,6 +101,15 @@ def test_the_head_says_what_was_sent_by_whom(world: World) -> None:
     assert facts["Project"] == "lab/Study"
     assert facts["Selection"] == "2 sessions"
     assert facts["Started"].endswith("by user@example.org")
+
+
+def test_a_complete_batch_has_no_section_of_failures() -> None:
+    """Its jobs are as many as its sessions, so their number is left out."""
+    page = parsed(render(pages.BATCH, pages.outcomes(2)[1:], pages.STARTED))
+    assert page.texts("h2") == ["Sessions"]
+    assert page.texts("dt")[-3:] == ["Sessions complete", "Images sent", "Files complete"]
+    short = [JobResult("v", "complete", 2, sent=1, reason="r", advice=LOOK)]
+    assert "Jobs complete" in parsed(render(pages.BATCH, short, pages.STARTED)).texts("dt")
 
 
 def test_codes_of_other_versions_have_no_wrong_advice(world: World) -> None:
@@ -153,7 +163,7 @@ def test_unreadable_summary_is_ignored(world: World, summary: bytes) -> None:
     """The page then says where to look."""
     page = gathered(world, summary)
     assert rows_of(page, "reasons") == [["not all images were sent", "1", "3", LOOK]]
-    assert page.texts("p")[0] == wording.NOT_ALL_SENT
+    assert page.texts("p")[0] == f"{wording.NOT_ALL_SENT}. {LOOK}"
 
 
 def test_failed_sessions_come_first_in_natural_order() -> None:

@@ -110,11 +110,10 @@ def test_five_hundred_sessions_are_sent_and_failed_ones_are_retried(
 def _check_page(browser: webdriver.Chrome, page: Path, images: int) -> None:
     """Check that the page shows all sessions and images, is readable and loads nothing."""
     browser.get(page.as_uri())
-    assert browser.title == f"DICOM send: batch {page.stem.rpartition('-')[2]}"
+    assert f" | DICOM send: batch {page.stem.rpartition('-')[2]} | " in browser.title
     assert texts(browser, ".outcome") == ["All images of all sessions were sent"]
     assert dict(zip(texts(browser, ".tiles dt"), texts(browser, ".tiles dd"), strict=True)) == {
         "Sessions complete": "500 of 500",
-        "Jobs complete": "500 of 500",
         "Images sent": f"{images:,} of {images:,}",
         "Files complete": "500 of 500",
     }

@@ -32,7 +32,7 @@ def test_reports_equal_those_of_the_gear_in_the_chosen_folder(
     page = parsed(next((tmp_path / "new/reports").glob("*.html")).read_text()).one("main")
     shown = dict(zip(page.texts("dt"), page.texts("dd"), strict=True))
     assert wording.ALL_SENT in page.texts("p")
-    assert (shown["Source"], shown["Paths complete"]) == (str(series), "1 of 1")
+    assert (shown["Source"], shown["Images sent"]) == (str(series), "4 of 4")
     assert {"--destination", "--send-retry-time"} <= set(page.texts("td"))
     assert not re.search(r"gear's|FW Path|Acquisition ID|Upload", page.text)
 

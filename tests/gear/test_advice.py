@@ -19,7 +19,8 @@ def advice_of(folder: Path, session: Session, port: int, **options: object) -> d
     gear_on(folder, session.site, port, session.session, **options).run()
     (page,) = (upload for upload in session.site.uploads if upload.name.endswith(".html"))
     reasons = parsed(page.content.decode()).all("tbody")[0]
-    return {row.all("td")[0].text: row.all("td")[-1].text for row in reasons.all("tr")}
+    rows = [row.texts("td") for row in reasons.all("tr") if "class" not in row.attributes]
+    return {row[0]: row[-1] for row in rows}
 
 
 def encrypted_zip(path: Path) -> bytes:

@@ -87,7 +87,7 @@ def test_the_page_of_a_failed_start_says_why(tmp_path: Path, session: Session) -
     outcome = page.texts("p")[0]
     assert f"{wording.UNKNOWN_CALLED_AE} 'PACS'. Nothing was sent. " in outcome
     assert outcome.endswith(f" {sentence(wording.CHECK_TITLES)}")
-    assert sentence(wording.CHECK_TITLES) in page.texts("td")
+    assert page.texts("h2") == ["Files", "Details for support requests"]
     assert Kind.NOT_REACHED.advice not in page.text
     (summary,) = (json.loads(one.content) for one in session.site.uploads if "summary" in one.name)
     assert summary["advice"] == sentence(wording.CHECK_TITLES)

@@ -76,41 +76,42 @@ def test_bars_are_side_by_side_on_the_axis(charts: list[Element], which: int) ->
 def test_the_height_of_a_bar_is_proportional_to_its_count(
     charts: list[Element], which: int, counts: tuple[int, ...]
 ) -> None:
-    """The highest bar reaches up to its number, and the others are proportional."""
+    """The highest bar is at most as high as the axis, and the others are proportional."""
     heights = [lower - upper for _, _, upper, lower in bars_of(charts[which])]
     assert heights == pytest.approx([max(heights) * n / 40 for n in counts], abs=0.1)
-    number = charts[which].all("text")[0]
-    assert number.number("y") < min(upper for _, _, upper, _ in bars_of(charts[which]))
+    bottom, middle, top = (text.number("y") for text in charts[which].all("text")[:3])
+    assert top <= min(upper for _, _, upper, _ in bars_of(charts[which])) < middle < bottom
+    assert bottom == charts[which].one("line").number("y1")
 
 
 @pytest.mark.parametrize("which", [0, 1])
 def test_a_chart_is_within_its_picture(charts: list[Element], which: int) -> None:
-    """No bar, line or text is outside the picture; labels are below the axis."""
+    """No bar, line or text is outside the picture; labels are beside and below the axes."""
     left, top, width, height = map(int, (charts[which].attributes["viewbox"] or "").split())
-    assert (left, top, width, height) == (0, 0, 640, 160)
+    assert (left, top, width, height) == (0, 0, 640, 210)
     line = charts[which].one("line").number("y1")
     for start, end, upper, lower in bars_of(charts[which]):
         assert 0 < start < end < width
         assert 0 < upper <= lower <= line + 0.1
-    for label in charts[which].all("text")[1:]:
+    for label in charts[which].all("text"):
         assert 0 < label.number("x") < width
-        assert line + 10 < label.number("y") < height
+        assert 0 < label.number("y") < height
+    for label in charts[which].all("text")[3:-2]:
+        assert label.number("y") > line + 10
 
 
 def test_the_chart_of_rates_shows_duration_and_maximum(charts: list[Element]) -> None:
-    """The axis ends with the last slot; the number is the maximum rate."""
+    """The axes have round numbers and units; the time ends with the last slot."""
     chart = charts[0]
     assert chart.attributes["role"] == "img"
     assert chart.attributes["aria-label"] == (f"{wording.IMAGES_PER_SECOND} (12 s), maximum 10")
-    assert chart.texts("text") == ["10/s", "0 s", "12 s"]
-    assert chart.text == "10/s0 s12 s"
-    anchors = [label.attributes["text-anchor"] for label in chart.all("text")[1:]]
-    assert anchors == ["start", "end"]
-    line = chart.one("line")
-    assert [label.number("x") for label in chart.all("text")[1:]] == [
-        line.number("x1"),
-        line.number("x2"),
-    ]
+    times = [f"{second} s" for second in range(0, 13, 2)]
+    assert chart.texts("text") == ["0", "5", "10", *times, "images/s", "time since the start"]
+    labels, line = chart.all("text")[3:-2], chart.one("line")
+    anchors = [label.attributes["text-anchor"] for label in labels]
+    assert anchors == ["start", *["middle"] * 5, "end"]
+    assert labels[0].number("x") == line.number("x1")
+    assert labels[-1].number("x") == line.number("x2")
 
 
 def test_the_chart_of_times_names_each_range(charts: list[Element]) -> None:
@@ -120,8 +121,9 @@ def test_the_chart_of_times_names_each_range(charts: list[Element]) -> None:
     assert chart.texts("title") == [
         f"{words}: {quantity(count, 'image')}" for words, count in zip(RANGES, COUNTS, strict=True)
     ]
-    highest, *limits = chart.all("text")
-    assert highest.text == "40"
+    assert chart.texts("text")[:3] == ["0", "20", "40"]
+    assert chart.texts("text")[-2:] == ["images", "time of a C-STORE"]
+    limits = chart.all("text")[3:-2]
     starts = [words.partition(" to ")[0] for words in RANGES[1:-1]]
     assert [label.text for label in limits] == [*starts, "10 s"]
     bars = bars_of(chart)
@@ -140,15 +142,16 @@ def test_nothing_is_drawn_without_sent_images() -> None:
     """There is neither a rate nor a time."""
     page = page_of(ThroughputCounts(1.0, (0, 0), (0, 0), (0,) * 13, 2.0))
     assert page.all("svg") == []
-    assert page.texts("p").count(f"{wording.NO_IMAGE_SENT}.") == 2
+    assert "Speed" not in page.texts("h2")
 
 
 def test_lost_associations_are_on_the_time_axis() -> None:
     """Each is a line at its time, even after the last image; the text lists the times."""
     page = page_of(replace(THROUGHPUT, losses=(6.0, 24.0)))
     chart = page.all("svg")[0]
-    assert chart.texts("text")[-1] == "24 s"
-    ends = [float((one.attributes["d"] or "").split()[1]) for one in chart.all("path")]
+    assert chart.texts("text")[-3] == "20 s"
+    lost = [one for one in chart.all("path") if one.attributes["class"] == "lost"]
+    ends = [float((one.attributes["d"] or "").split()[1]) for one in lost]
     line = chart.one("line")
     start, end = line.number("x1"), line.number("x2")
     assert ends == pytest.approx([start + (end - start) / 4, end], abs=0.1)
@@ -170,19 +173,49 @@ def test_many_lost_associations_are_counted() -> None:
 def test_statistics_of_c_store_times_are_shown() -> None:
     """The text has the median, the 95th percentile and the maximum, with three digits."""
     page = page_of(replace(THROUGHPUT, times=StoreTimes(0.01234, 1.2345, 75.0)))
-    words = "Median 12.3 ms, 95th percentile 1.23 s, maximum 1 min 15 s."
+    words = "C-STORE times: median 12.3 ms, 95th percentile 1.23 s, maximum 1 min 15 s."
     assert words in page.texts("p")
 
 
 def test_a_narrow_screen_has_every_third_label(charts: list[Element]) -> None:
-    """Others would not fit; the chart of rates keeps both labels."""
-    minor = [label.attributes.get("class") == "minor" for label in charts[1].all("text")[1:]]
-    assert minor == [bool(place % 3) for place in range(12)]
-    assert all("class" not in label.attributes for label in charts[0].all("text"))
+    """Others would not fit; the chart of rates keeps every second label."""
+    for chart, number, kept in ((charts[0], 7, 2), (charts[1], 12, 3)):
+        labels = chart.all("text")[3:-2]
+        minor = [label.attributes.get("class") == "minor" for label in labels]
+        assert minor == [bool(place % kept) for place in range(number)]
 
 
 def test_the_duration_of_a_long_run_is_in_hours() -> None:
     """Thousands of seconds are hard to read."""
     chart = page_of(replace(THROUGHPUT, slot_seconds=1200.0)).all("svg")[0]
-    assert chart.texts("text")[-1] == "1 h 0 min"
+    assert chart.texts("text")[-3] == "1 h 0 min"
     assert "during the run (1 h 0 min)" in (chart.attributes["aria-label"] or "")
+
+
+@pytest.mark.parametrize(
+    ("highest", "axis"),
+    [
+        (0.3, ["0", "0.2", "0.4"]),
+        (7, ["0", "4", "8"]),
+        (1_000, ["0", "500", "1,000"]),
+        (1_001, ["0", "1,000", "2,000"]),
+        (3_999_999, ["0", "2,000,000", "4,000,000"]),
+    ],
+)
+def test_the_axis_of_rates_has_round_numbers(highest: float, axis: list[str]) -> None:
+    """It ends at or above the highest bar."""
+    slot = 10.0
+    chart = page_of(replace(THROUGHPUT, slot_seconds=slot, images=(round(highest * slot), 0)))
+    assert chart.all("svg")[0].texts("text")[:3] == axis
+
+
+def test_a_run_of_one_second_has_no_chart_of_rates() -> None:
+    """One bar says nothing; the times of its requests do."""
+    (chart,) = page_of(ThroughputCounts(1.0, (5,), (1,), COUNTS, 0.8)).all("svg")
+    assert chart.texts("text")[-1] == "time of a C-STORE"
+
+
+def test_few_images_are_whole_numbers_on_the_axis() -> None:
+    """An axis up to one image would have a half of it."""
+    chart = page_of(replace(THROUGHPUT, durations=(1, *[0] * 12))).all("svg")[1]
+    assert chart.texts("text")[:3] == ["0", "1", "2"]

@@ -7,13 +7,15 @@ from typing import Any
 import pytest
 from hypothesis import example, given
 
-from fw_gear_dicom_send.account import Account, ThroughputCounts, VerificationSummary
+from fw_gear_dicom_send.account import Account, Example, ThroughputCounts, VerificationSummary
 from fw_gear_dicom_send.config import server_name
+from fw_gear_dicom_send.errors import ServerError
 from fw_gear_dicom_send.models import Container, FileEntry, FileReport, Origin, Remark
 from fw_gear_dicom_send.network.contexts import Context
 from fw_gear_dicom_send.network.page_sections import contexts_section
 from fw_gear_dicom_send.network.types import PeerAE
 from fw_gear_dicom_send.reasons import Kind, Program, Reason
+from fw_gear_dicom_send.report.reason_groups import cause_of
 from tests.support import pages, wording
 from tests.support.drawn_datasets import bounded
 from tests.support.html_reading import Element, parsed
@@ -22,7 +24,7 @@ from tests.support.pages import options, render
 
 NOTHING = ThroughputCounts()
 PEER = PeerAE("pacs.example.org", 104, "PACS", "flywheel")
-HEAD = 4
+HEAD = 3
 """Number of facts before the numbers."""
 STARTED = datetime(2024, 1, 2, 3, 4, 5, tzinfo=timezone(timedelta(hours=5, minutes=30)))
 
@@ -73,6 +75,7 @@ def test_rows_have_the_colour_of_their_status() -> None:
     assert page.all("p")[0].attributes["class"] == "outcome bad"
     good = page_of(report("a", 2, 2))
     assert good.all("p")[0].attributes["class"] == "outcome good"
+    assert good.texts("th")[:4] == ["File", "Images sent", "Images found", "Status"]
 
 
 def test_files_are_sorted_naturally() -> None:
@@ -124,10 +127,11 @@ def test_verification_has_a_number_and_a_line(
     page = parsed(render([verified], facts(verification=verification)))
     assert numbers_of(page)["Images verified"] == number
     assert rows_of(page, "files")[0][2] == f"{verification.verified}"
-    message, *lines = page.texts("p")
-    assert message == outcome
-    assert line in lines
-    assert (f"{wording.NOTHING_WRONG}." in lines) == verification.is_whole
+    assert page.texts("p")[0] == f"{outcome}. {line}"
+    assert "What went wrong" not in page.texts("h2")
+    failed = replace(report("b", 1, 0, Remark((pages.REFUSED,), 1, failure=True)), verified=0)
+    page = parsed(render([verified, failed], facts(verification=verification)))
+    assert (line in page.texts("p")) == (not verification.is_whole)
 
 
 def test_existing_images_are_distinguished_from_sent_ones() -> None:
@@ -167,15 +171,13 @@ def test_a_dry_run_shows_planned_images() -> None:
         "Would be sent": "4 of 9",
         "Already there": "2",
         "Files that would be complete": "2 of 4",
-        "Data sent": "0.0 MB",
         "Time": "4.0 s",
-        "Rate": "-",
     }
     assert rows_of(page, "files") == [
-        ["c", "0", "0", "2", "", "Dry run"],
-        ["b", "1", "0", "2", "", "Dry run"],
-        ["a", "2", "0", "2", "", "Dry run"],
-        ["d", "1", "2", "3", "", "Dry run"],
+        ["c", "0", "0", "2", ""],
+        ["b", "1", "0", "2", ""],
+        ["a", "2", "0", "2", ""],
+        ["d", "1", "2", "3", ""],
     ]
     assert "Would be sent" in page.texts("th")
     assert "Images sent" not in page.text
@@ -198,27 +200,97 @@ def test_failures_are_counted_over_all_files() -> None:
 
 
 def test_a_cause_lists_its_first_images_and_its_other_texts() -> None:
-    """It lists at most twenty images, then the name of the complete report."""
+    """It lists twenty images below the path of their file, then UIDs to copy."""
     page = parsed(pages.run_page())
-    refused, not_accepted, damaged = page.all("tbody")[0].all("tr")
-    assert refused.texts("summary") == ["First 20 of 21,000 affected images"]
+    _, refused, not_accepted, similar, _, damaged = page.all("tbody")[0].all("tr")
+    assert refused.texts("summary") == [
+        "First 20 of 21,000 affected images",
+        "First 30 of 21,000 SOP Instance UIDs to copy",
+    ]
     images = refused.texts("li")
-    uid = f"1.2.826.0.1.3680043.8.498.{1:040}"
-    assert (len(images), images[1]) == (20, f"{pages.ENTRY.path}, member 1, {uid}")
+    uids = [f"1.2.826.0.1.3680043.8.498.{number:040}" for number in range(30)]
+    assert refused.texts("p")[0] == pages.ENTRY.path
+    assert (len(images), images[1]) == (20, f"member 1, {uids[1]}")
     assert refused.texts("p")[-1].endswith("_instances.csv.")
-    assert not_accepted.texts("summary") == ["10 similar messages"]
-    assert len(not_accepted.texts("li")) == 10
-    assert not_accepted.texts("td")[1:3] == ["22", "1"]
+    assert refused.one("pre").text.split("\n") == uids
+    assert similar.texts("summary") == ["10 similar messages"]
+    assert len(similar.texts("li")) == 10
+    assert not_accepted.texts("td")[1:] == ["22", "1", Kind.NOT_ACCEPTED.advice]
     assert damaged.texts("summary") == ["1 affected file"]
-    assert damaged.texts("li")[0].endswith("files/damaged.zip")
+    assert damaged.texts("li") == ["damaged.zip"]
+
+
+def test_the_common_folder_of_paths_is_shown_once() -> None:
+    """It ends with a slash of its system; the path of a single file is shown whole."""
+    remark = Remark((Reason(Kind.CORRUPT_ARCHIVE),), 0, failure=True)
+    for folder in ("lab/S 1/", "C:\\data\\S 1\\"):
+        page = page_of(report(f"{folder}T1.zip", 0, 0, remark), report(f"{folder}T2/b.zip", 1, 1))
+        assert numbers_of(page)["Paths are in"] == folder
+        assert [row[0] for row in rows_of(page, "files")] == ["T1.zip", "T2/b.zip"]
+        assert page.texts("li") == ["T1.zip"]
+    page = page_of(report("lab/S 1/T1.zip", 0, 0, remark))
+    assert "Paths are in" not in numbers_of(page)
+    assert page.texts("li") == ["lab/S 1/T1.zip"]
+    refused = Remark((pages.REFUSED,), 1, failure=True)
+    both = [report("lab/S 1/a.zip", 1, 1), report("lab/S 1/b.zip", 1, 0, refused)]
+    examples = {cause_of(pages.REFUSED): [Example("lab/S 1/b.zip", "", "1.2.3")]}
+    origin = Origin(Program.GEAR, "lab/S 1")
+    page = parsed(render(both, facts(origin=origin, examples=examples)))
+    assert "Paths are in" not in numbers_of(page)
+    assert [row[0] for row in rows_of(page, "files")] == ["b.zip", "a.zip"]
+    assert page.one("pre").text == "1.2.3"
+    assert "b.zip" in page.texts("p")
+
+
+def test_the_head_names_the_most_frequent_failure() -> None:
+    """It has its number, its advice, and the number of further causes."""
+    damaged = Remark((Reason(Kind.CORRUPT_ARCHIVE),), 0, failure=True)
+    refused = Remark((pages.REFUSED,), 3, failure=True)
+    page = page_of(report("a", 5, 2, refused), report("b", 0, 0, damaged))
+    text = f"3 images: {pages.REFUSED.text}. {pages.REFUSED.kind.advice} 1 more cause below."
+    assert page.texts("p")[0] == f"{wording.NOT_ALL_SENT}. {text}"
+    page = page_of(report("a", 1, 1), report("b", 0, 0, damaged))
+    text = f"1 file: {Kind.CORRUPT_ARCHIVE.template}. {Kind.CORRUPT_ARCHIVE.advice}"
+    assert page.texts("p")[0] == f"{wording.NOT_ALL_SENT}. {text}"
+
+
+def test_files_that_were_not_reached_are_collapsed() -> None:
+    """The head says why; without a single image, there are neither numbers nor causes."""
+    remark = Remark((Reason(Kind.NOT_REACHED),), 0, failure=True)
+    rows = [report(f"p/{number}.zip", 0, 0, remark) for number in range(3)]
+    page = parsed(render(rows, facts(error=ServerError("no answer", "check the port"))))
+    assert page.texts("p")[0] == "No answer: nothing was sent. Check the port."
+    assert page.texts("h2") == ["Files", "Details for support requests"]
+    assert page.texts("summary")[0] == "3 files not processed"
+    assert page.texts("li") == ["0.zip", "1.zip", "2.zip"]
+    assert page.texts("dt") == ["Server", "Calling AE", "Paths are in", "Started"]
+
+
+def test_warnings_of_the_configuration_stand_below_the_outcome() -> None:
+    """They are risks, also of a run without failures."""
+    page = parsed(render([report("a", 1, 1)], facts(warnings=["the certificate was not verified"])))
+    assert page.texts("p")[:2] == [
+        wording.ALL_SENT,
+        "Warning: The certificate was not verified.",
+    ]
+    assert page.all("p")[1].attributes["class"] == "outcome part"
+
+
+def test_the_window_says_outcome_server_and_time() -> None:
+    """A browser's list of windows and bookmarks shows it."""
+    page = parsed(render([report("a", 1, 1)], facts("DICOM send: visit 1")))
+    assert page.one("title").text == (
+        f"{wording.ALL_SENT} | DICOM send: visit 1 | "
+        "AE PACS at pacs.example.org, port 104 | 2024-01-02 03:04"
+    )
 
 
 def test_warnings_and_changes_have_a_section() -> None:
     """Coerced, converted and replaced images are not failures, and the page names them."""
     page = parsed(pages.run_page())
     assert wording.WARNINGS_AND_CHANGES in page.texts("h2")
-    rows = page.all("tbody")[1].all("tr")
-    assert [row.texts("p")[0] for row in rows] == [
+    rows = [row.texts("td") for row in page.all("tbody")[1].all("tr")]
+    assert [row[0] for row in rows if len(row) > 1] == [
         f"Converted: {wording.ACCEPTED} MR only as Explicit VR",
         "Stored with warning: status 0xB000 Coercion of Data Elements",
         f"File replaced: {Kind.REPLACED.template}",
@@ -227,9 +299,10 @@ def test_warnings_and_changes_have_a_section() -> None:
 
 
 def test_modalities_have_their_series_and_images() -> None:
-    """Numbers have commas."""
+    """Numbers have commas, and small sizes are in kilobytes."""
     page = parsed(pages.run_page())
-    assert rows_of(page, "modalities")[0] == ["CT", "12", "1,234,567", "9.0 MB"]
+    ct, mr = rows_of(page, "modalities")
+    assert (ct, mr[-1]) == (["CT", "12", "1,234,567", "9.0 MB"], "0.0 kB")
 
 
 def test_contexts_are_a_matrix() -> None:
@@ -250,36 +323,15 @@ def test_contexts_are_a_matrix() -> None:
     assert "1 of 3 accepted" in page.texts("summary")
 
 
-def test_a_page_without_files_says_so_in_each_part() -> None:
-    """It has the head and says that nothing was sent, and not that nothing went wrong."""
+def test_a_page_without_files_has_only_a_head() -> None:
+    """It has no empty section, no number of zero, and no word on what did not happen."""
     page = parsed(render([], facts("Title")))
-    assert page.texts("h2") == [
-        "What went wrong",
-        "Files",
-        "Images per second",
-        "C-STORE times",
-        "Presentation contexts",
-        "Configuration",
-        "Versions",
-    ]
-    assert page.texts("p") == [
-        wording.NOT_ALL_SENT,
-        f"{wording.NO_IMAGE_SENT}.",
-        f"{wording.NO_IMAGE_SENT}.",
-        "No presentation context was proposed.",
-        "Include these details in support requests.",
-    ]
-    assert rows_of(page, "files") == []
+    assert page.texts("h2") == ["Details for support requests"]
+    assert page.texts("p") == [wording.NOT_ALL_SENT]
     assert numbers_of(page) == {
         "Server": "AE PACS at pacs.example.org, port 104, no TLS",
         "Calling AE": "flywheel",
-        "Started": "2024-01-02 03:04:05 UTC+05:30",
-        "Ended": "2024-01-02 03:04:05 UTC+05:30, 0.0 s",
-        "Images sent": "0 of 0",
-        "Files complete": "0 of 0",
-        "Data sent": "0.0 MB",
-        "Time": "0.0 s",
-        "Rate": "-",
+        "Started": "2024-01-02 03:04:05, ended 03:04:05 UTC+05:30",
     }
 
 
@@ -296,9 +348,12 @@ def test_the_head_shows_the_source_of_the_images() -> None:
     assert numbers["Server"] == "AE PACS at pacs.example.org, port 104, TLS (BCP 195)"
     assert numbers["Source"] == "lab/Study/S1/V1"
     assert page.all("a")[0].attributes["href"] == url
-    assert numbers["Ended"] == "2024-01-02 04:06:10 UTC+05:30, 1 h 2 min"
+    assert numbers["Started"] == "2024-01-02 03:04:05, ended 04:06:10 UTC+05:30"
     assert numbers["Job"] == "65f0"
-    assert page.all("table")[-1].texts("td") == ["Job", "65f0", "Session", url, "x", "1"]
+    assert page.all("table")[-1].texts("td") == ["x", "1"]
+    known = replace(known, throughput=replace(NOTHING, seconds=80_000.0))
+    started = numbers_of(parsed(render([], known)))["Started"]
+    assert started == "2024-01-02 03:04:05, ended 2024-01-03 01:17:25 UTC+05:30"
 
 
 def test_the_page_of_the_command_has_no_gear_terms() -> None:
@@ -308,7 +363,8 @@ def test_the_page_of_the_command_has_no_gear_terms() -> None:
     page = parsed(render([report("/data/study/a.zip", 2, 1, lost)], known))
     text = page.one("main").text
     assert "Increase --send-retry-time if it is often unavailable" in text
-    assert numbers_of(page)["Paths complete"] == "0 of 1"
+    assert "Paths" in page.texts("h2")
+    assert "Paths complete" not in numbers_of(page)
     for word in ("gear", "Flywheel", "Files", "FW Path", "Acquisition ID", "Upload", "job"):
         assert word not in text
 

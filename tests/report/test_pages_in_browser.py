@@ -9,6 +9,10 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 
+from fw_gear_dicom_send.account import Example
+from fw_gear_dicom_send.models import Remark
+from fw_gear_dicom_send.reasons import Kind, Reason
+from fw_gear_dicom_send.report.reason_groups import MAX_PER_CAUSE, cause_of
 from tests.support import pages
 from tests.support.browser import OVERFLOWING, axe_violations, show_at
 
@@ -89,6 +93,29 @@ def test_collapsed_details_are_printed(screen: webdriver.Chrome, tmp_path: Path)
     assert height > 0
 
 
+def test_a_long_cause_does_not_leave_a_page_empty(screen: webdriver.Chrome, tmp_path: Path) -> None:
+    """Paper may break within its images, but neither within nor below its own row."""
+    show(screen, tmp_path, pages.run_page())
+    screen.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    below = screen.find_elements(By.CSS_SELECTOR, "h2 + p + table tr.below")[0]
+    cause = below.find_element(By.XPATH, "preceding-sibling::tr")
+    assert below.value_of_css_property("break-inside") == "auto"
+    assert cause.value_of_css_property("break-inside") == "avoid"
+    assert cause.value_of_css_property("break-after") == "avoid"
+
+
+def test_a_click_selects_the_uids_of_a_cause(screen: webdriver.Chrome, tmp_path: Path) -> None:
+    """They can be copied, one on each line, without a script; they are not printed."""
+    show(screen, tmp_path, pages.run_page())
+    uids = screen.find_element(By.TAG_NAME, "pre")
+    screen.find_elements(By.CSS_SELECTOR, "details:has(> pre) summary")[0].click()
+    uids.click()
+    selected = screen.execute_script("return getSelection().toString()").strip().split("\n")
+    assert selected == [example.uid for example in pages.examples()]
+    screen.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    assert not uids.is_displayed()
+
+
 def test_numbers_are_right_aligned(screen: webdriver.Chrome, tmp_path: Path) -> None:
     """They have commas and are aligned."""
     show_at(screen, 1280)
@@ -96,6 +123,21 @@ def test_numbers_are_right_aligned(screen: webdriver.Chrome, tmp_path: Path) -> 
     cells = screen.find_elements(By.CSS_SELECTOR, "#files td:nth-child(2)")
     assert "79,000" in [cell.text for cell in cells]
     assert {cell.value_of_css_property("text-align") for cell in cells} == {"right"}
+
+
+def test_20000_failed_images_have_a_small_page(screen: webdriver.Chrome, tmp_path: Path) -> None:
+    """Ten causes with as many UIDs as are kept, and 300 files, have less than 1 MB."""
+    causes = [Reason(Kind.REFUSED, f"0xC{n:03}", f"0xC{n:03}") for n in range(10)]
+    remarks = [Remark((cause,), 7, failure=True) for cause in causes]
+    rows = [pages.file(f"1.2.840.113619.2.{n}.dicom.zip", 70, 0, *remarks) for n in range(300)]
+    uids = [f"1.2.826.0.1.3680043.8.498.{number:038}" for number in range(MAX_PER_CAUSE)]
+    images = [Example(rows[n % 300].entry.path, f"member {n}", uid) for n, uid in enumerate(uids)]
+    known = {cause_of(cause): images for cause in causes}
+    page = pages.render(rows, pages.facts(examples=known))
+    assert len(page) < 1_000_000
+    show(screen, tmp_path, page)
+    assert len(screen.find_elements(By.CSS_SELECTOR, "#files tbody tr")) == 300
+    assert len(screen.find_elements(By.TAG_NAME, "pre")) == len(causes)
 
 
 def test_a_batch_of_5000_sessions_has_a_page(screen: webdriver.Chrome, tmp_path: Path) -> None:

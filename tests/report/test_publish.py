@@ -242,7 +242,7 @@ def test_a_dry_run_is_marked(tmp_path: Path, caplog: pytest.LogCaptureFixture) -
     publish(tmp_path, Destination(is_elsewhere=False), replace(CONFIG, dry_run=True))
     names = left_in(tmp_path)
     assert sorted(suffixes(names, "dicom-send_dry-run-visit 1_")) == sorted(SUFFIXES)
-    title = page_in(tmp_path).one("title").text
+    title = page_in(tmp_path).one("h1").text
     assert title == "DICOM send: visit 1 (dry run: nothing was sent)"
     (images,) = tmp_path.glob("*_instances.csv")
     with images.open(newline="") as file:
@@ -326,7 +326,7 @@ def test_the_page_shows_counts_and_versions(tmp_path: Path) -> None:
     """It has bytes, contexts and software versions."""
     publish(tmp_path, Destination(is_elsewhere=False))
     page = page_in(tmp_path)
-    assert page.one("title").text == "DICOM send: visit 1"
+    assert page.one("h1").text == "DICOM send: visit 1"
     assert "2.0 MB" in page.texts("dd")
     contexts, _, versions = page.all("table")[-3:]
     names = ["SOP class", "Implicit VR Little Endian", "CT Image Storage"]

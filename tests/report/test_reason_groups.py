@@ -1,11 +1,13 @@
 """Reasons with one cause have one row, and their first images are kept."""
 
+from fw_gear_dicom_send.account import Example
 from fw_gear_dicom_send.delivery.results import AlreadyStored, NotSent, Sent, StoreResult, Transfer
 from fw_gear_dicom_send.models import Container, FileEntry, FileReport, ImageRecord, Remark
 from fw_gear_dicom_send.reasons import Kind, Reason
 from fw_gear_dicom_send.report.reason_groups import (
-    MAX_CAUSES,
     MAX_EXAMPLES,
+    MAX_PATHS,
+    MAX_PER_CAUSE,
     MAX_TEXTS,
     ImageExamples,
     cause_of,
@@ -65,7 +67,7 @@ def test_a_remark_on_a_file_names_the_file() -> None:
     """Of many files the first are named."""
     rows = [report(f"{n}", failed(Reason(Kind.CORRUPT_ARCHIVE), 0)) for n in range(30)]
     (group,) = failures(rows)
-    assert (group.files, group.images, len(group.paths)) == (30, 0, MAX_EXAMPLES)
+    assert (group.files, group.images, len(group.paths)) == (30, 0, MAX_PATHS)
     assert group.paths[0] == "lab/0"
 
 
@@ -76,7 +78,7 @@ def test_the_number_of_texts_is_limited() -> None:
     assert (group.images, len(group.texts)) == (MAX_TEXTS + 50, MAX_TEXTS)
 
 
-def first_images(examples: ImageExamples, cause: Reason) -> tuple[str, ...]:
+def first_images(examples: ImageExamples, cause: Reason) -> tuple[Example, ...]:
     return examples.counted().get(cause, ())
 
 
@@ -91,10 +93,10 @@ def test_the_first_images_of_a_cause_are_kept_once() -> None:
         add_image(examples, Sent(Transfer(), (COERCED,)), "1.1")
         add_image(examples, NotSent(REFUSED), f"1.{number + 2}")
     add_image(examples, AlreadyStored(), "1.9")
-    assert first_images(examples, cause_of(COERCED)) == ("lab/a.zip, m, 1.1",)
+    assert first_images(examples, cause_of(COERCED)) == (Example("lab/a.zip", "m", "1.1"),)
     assert list(first_images(examples, cause_of(REFUSED))) == [
-        "lab/a.zip, m, 1.2",
-        "lab/a.zip, m, 1.3",
+        Example("lab/a.zip", "m", "1.2"),
+        Example("lab/a.zip", "m", "1.3"),
     ]
     assert first_images(examples, cause_of(Reason(Kind.ALREADY_STORED))) == ()
 
@@ -104,18 +106,18 @@ def test_an_image_that_the_server_lost_is_kept() -> None:
     examples = ImageExamples()
     examples.mark_missing(entry(), "1.2.3", Reason(Kind.NOT_STORED))
     kept = first_images(examples, cause_of(Reason(Kind.NOT_STORED)))
-    assert kept == ("lab/a.zip, 1.2.3",)
+    assert kept == (Example("lab/a.zip", "", "1.2.3"),)
 
 
 def test_the_number_of_examples_is_limited() -> None:
     """Neither a million images nor ever new statuses need more memory."""
     examples = ImageExamples()
-    for number in range(MAX_EXAMPLES + 5):
+    for number in [0] * MAX_EXAMPLES + list(range(MAX_PER_CAUSE + 5)):
         add_image(examples, NotSent(REFUSED), f"1.{number}")
-    for number in range(MAX_CAUSES + 5):
+    for number in range(MAX_EXAMPLES):
         add_image(examples, NotSent(Reason(Kind.REFUSED, status=f"x{number}")), "1")
-    assert len(first_images(examples, cause_of(REFUSED))) == MAX_EXAMPLES
-    assert first_images(examples, cause_of(Reason(Kind.REFUSED, status=f"x{MAX_CAUSES + 4}"))) == ()
+    counts = [len(images) for images in examples.counted().values()]
+    assert counts == [MAX_PER_CAUSE, *[1] * (MAX_EXAMPLES - MAX_PER_CAUSE)]
 
 
 def test_a_common_refusal_is_named() -> None:

@@ -214,18 +214,17 @@ def test_all_views_have_the_same_numbers(run: Run) -> None:
     shown = views.numbers
     known = summary["already_there"] or summary["duplicates"]
     name = "Images on the server" if known else "Images sent"
-    words = shown["Would be sent" if run.is_dry else name].replace("at least ", "")
+    words = shown.get("Would be sent" if run.is_dry else name, "0 of 0").replace("at least ", "")
     expected = summary["would_be_sent"] if run.is_dry else good
     assert list(map(number, words.split(" of "))) == [expected, summary["images"]]
     assert number(shown.get("Already there", "0")) == summary["already_there"]
     assert number(shown.get("Duplicates", "0")) == summary["duplicates"]
-    assert shown["Time"] == duration(account.throughput.seconds)
+    assert shown.get("Time") == (duration(account.throughput.seconds) if account.images else None)
     if missing:
-        reasons = views.page.all("tbody")[0].all("tr")
-        assert sum(number(row.all("td")[1].text) for row in reasons) == missing
-    assert ("Nothing went wrong." in views.page.texts("p")) == (
-        account.is_complete and account.is_verified
-    )
+        reasons = [row.texts("td") for row in views.page.all("tbody")[0].all("tr")]
+        assert sum(number(row[1]) for row in reasons if len(row) > 1) == missing
+    if account.is_complete and account.is_verified:
+        assert "What went wrong" not in views.page.texts("h2")
 
     if found := re.search(r"([\d,]+) of (?:at least )?([\d,]+) images? (?:would )?not", views.line):
         assert list(map(number, found.groups())) == [missing, summary["images"]]
@@ -255,7 +254,7 @@ def test_all_views_agree_on_the_verification(run: Run) -> None:
     assert rest == checked.images - summary["verified"]
     found = re.search(r"([\d,]+) not verified", views.line)
     assert (number(found[1]) if found else 0) == rest
-    shown = views.numbers["Images verified"].split(" of ")
+    shown = views.numbers.get("Images verified", "0 of 0").split(" of ")
     assert list(map(number, shown)) == [summary["verified"], checked.images]
     cells = Counter(row["Verified"] for row in views.images)
     assert cells["yes"] == summary["verified"] == sum(row["verified"] for row in summary["files"])

@@ -7,6 +7,7 @@ from typing import Any
 
 from fw_gear_dicom_send.account import (
     Account,
+    Example,
     ModalityCount,
     StoreTimes,
     ThroughputCounts,
@@ -15,6 +16,7 @@ from fw_gear_dicom_send.account import (
 from fw_gear_dicom_send.batch import page as batch_page
 from fw_gear_dicom_send.batch.models import Batch, JobResult
 from fw_gear_dicom_send.config import server_name
+from fw_gear_dicom_send.dicom.uids import known_name_of
 from fw_gear_dicom_send.models import (
     Container,
     Exclusion,
@@ -69,7 +71,7 @@ def file(name: str, images: int, sent: int, *remarks: Remark, **more: Any) -> Fi
 def files(complete: int = 30) -> list[FileReport]:
     """Return files that failed for several reasons, and some complete files."""
     not_accepted = [
-        Remark((Reason(Kind.NOT_ACCEPTED, f"CT in {syntax}"),), 2, failure=True)
+        Remark((Reason(Kind.NOT_ACCEPTED, f"CT in {known_name_of(syntax)}"),), 2, failure=True)
         for syntax in SYNTAXES
     ]
     warning = Remark(
@@ -86,10 +88,10 @@ def files(complete: int = 30) -> list[FileReport]:
     ]
 
 
-def examples() -> list[str]:
+def examples() -> list[Example]:
     """Return the first images that the server rejected."""
-    uids = [f"1.2.826.0.1.3680043.8.498.{number:040}" for number in range(20)]
-    return [f"{ENTRY.path}, member {n}, {uid}" for n, uid in enumerate(uids)]
+    uids = [f"1.2.826.0.1.3680043.8.498.{number:040}" for number in range(30)]
+    return [Example(ENTRY.path, f"member {n}", uid) for n, uid in enumerate(uids)]
 
 
 def options(**values: Any) -> list[tuple[Option, Any]]:
