@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import re
 import shlex
 import sys
 from collections.abc import Sequence
@@ -36,9 +37,22 @@ def begin_logging(formatter: logging.Formatter | None = None) -> None:
 
 
 def command_line(words: Sequence[str]) -> str:
-    """Return a command line of this program, ready to copy."""
+    """Return a command line of this program, ready to copy, in one printable line."""
     line = ["dicom-send", *words]
-    return list2cmdline(line) if os.name == "nt" else shlex.join(line)
+    return list2cmdline(line) if os.name == "nt" else " ".join(map(_quoted, line))
+
+
+def _quoted(word: str) -> str:
+    """Return a word for a shell, with escapes that Bash and Zsh know where it needs any."""
+    if word.isprintable():
+        return shlex.quote(word)
+    shown = (
+        re.sub(r"[\\']", r"\\\g<0>", char)
+        if char.isprintable()
+        else "".join(f"\\x{byte:02x}" for byte in os.fsencode(char))
+        for char in word
+    )
+    return f"$'{''.join(shown)}'"
 
 
 def write(text: str) -> None:

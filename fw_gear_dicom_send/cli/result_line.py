@@ -1,6 +1,7 @@
 """Closing line of the command: the result, the page, and how to continue a run that ended early."""
 
 import logging
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from ..errors import ExitCode
 from ..report.result_line import result_line
 from ..report_names import Report
 from ..server_url import is_url, without_secrets
+from ..text import printable
 from . import server_words
 from .console import command_line
 
@@ -28,9 +30,11 @@ def closing_line(account: Account, argv: Sequence[str]) -> str:
     host, port, called_ae = account.server.key
     line = result_line(account, server_words.word_of(called_ae, host, port))
     if command := _continuing(account, argv):
-        return f"{line}. To continue: {command}"
+        has_list = {"-", "--files-from=-"} & {*argv}
+        paths = ", with the same paths on standard input" if has_list else ""
+        return f"{line}. To continue{paths}: {command}"
     report = account.report(Report.PAGE) or next(iter(account.reports), "")
-    return f"{line}; see {_short(report)}" if report else line
+    return f"{line}; see {printable(_short(report))}" if report else line
 
 
 def _continuing(account: Account, argv: Sequence[str]) -> str:
@@ -46,8 +50,9 @@ def _continuing(account: Account, argv: Sequence[str]) -> str:
 
 
 def _short(path: str) -> str:
-    """Return a path relative to the current folder if it is below it."""
+    """Return a path relative to the current folder if it is below it, and not like an option."""
     try:
-        return str(Path(path).relative_to(Path.cwd()))
+        short = str(Path(path).relative_to(Path.cwd()))
     except ValueError:
         return path
+    return os.path.join(os.curdir, short) if short.startswith("-") else short

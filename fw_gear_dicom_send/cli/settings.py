@@ -56,6 +56,8 @@ def read(arguments: Arguments) -> Settings:
 
     Raises UsageError if the server is missing or ambiguous.
     """
+    if "" in arguments.words:
+        raise UsageError("an argument is empty; it is neither a path nor a server")
     values, typed = dict(arguments.values), arguments.typed
     word, is_typed, paths = _server_word(arguments)
     of_server: Mapping[str, Any] = {}
