@@ -3,6 +3,7 @@
 import logging
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from ..account import Account
@@ -51,8 +52,6 @@ def _continuing(account: Account, argv: Sequence[str]) -> str:
 
 def _short(path: str) -> str:
     """Return a path relative to the current folder if it is below it, and not like an option."""
-    try:
-        short = str(Path(path).relative_to(Path.cwd()))
-    except ValueError:
-        return path
-    return os.path.join(os.curdir, short) if short.startswith("-") else short
+    with suppress(ValueError):
+        path = str(Path(path).relative_to(Path.cwd()))
+    return os.path.join(os.curdir, path) if path.startswith("-") else path
