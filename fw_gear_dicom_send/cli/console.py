@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from subprocess import list2cmdline
 from typing import Any, TextIO
 
+from ..errors import DicomSendError
+
 
 class _StandardError(logging.Handler):
     """Handler that looks up standard error for each line, as a progress bar replaces it.
@@ -56,13 +58,19 @@ def _quoted(word: str) -> str:
 
 
 def write(text: str) -> None:
-    """Write a result to standard output, in its encoding; ignore a reader that has left."""
+    """Write a result to standard output, in its encoding; ignore a reader that has left.
+
+    Raises DicomSendError if writing fails for another reason, such as a full disk.
+    """
     encoding = sys.stdout.encoding or "utf-8"
     try:
         sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
         sys.stdout.flush()
     except BrokenPipeError:
         _discard(sys.stdout)
+    except OSError as exc:
+        _discard(sys.stdout)
+        raise DicomSendError(f"Cannot write to standard output: {exc.strerror}") from exc
 
 
 def _discard(stream: TextIO) -> None:

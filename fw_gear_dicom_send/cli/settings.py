@@ -135,10 +135,11 @@ def _find(name: str, known: Mapping[str, Any]) -> tuple[Mapping[str, Any], Mappi
 
     `known` are the tables of the file. Raises UsageError if the server is missing or invalid.
     """
-    table: dict[str, Any] | None = known.get(name)
-    if not isinstance(table, dict):
+    if name not in known:
         raise no_such_server(name, known)
-    place = f"{servers_file()}: [{name}]"
+    table, place = known[name], f"{servers_file()}: [{name}]"
+    if not isinstance(table, dict):
+        raise UsageError(f"{place}: not a table")
     if unknown := [key for key in table if key not in KEYS.values()]:
         allowed = ", ".join(sorted(KEYS.values()))
         meant = similar(unknown[0], KEYS.values())

@@ -14,6 +14,7 @@ from tests.support.servers.process import free_port
 pytestmark = pytest.mark.slow
 
 TABLES = """
+flat = 1
 [archive]
 host = "127.0.0.1"
 port = {closed}
@@ -43,7 +44,8 @@ ANSWERS = [
     ("DIR A@h:1 --verify yes", 2, "--verify"),
     # Servers
     ("DIR archiv", 2, "archiv is neither a path nor a server (did you mean archive?)"),
-    ("DIR --server archiv", 2, "(did you mean archive?); known servers: archive, other, wrong"),
+    ("DIR --server archiv", 2, "(did you mean archive?); known servers: flat, archive, other, wrong"),
+    ("DIR flat", 2, "[flat]: not a table"),
     ("DIR wrong", 2, "[wrong] calling: unknown key (did you mean calling_ae?); allowed: "),
     ("DIR A@h:1 B@h:2", 2, "A@h:1 and B@h:2 are both servers; run the command once for each"),
     ("DIR archive other", 2, "archive and other are both servers"),
