@@ -45,10 +45,6 @@ ANSWERS = [
     # Servers
     ("DIR archiv", 2, "archiv is neither a path nor a server (did you mean archive?)"),
     ("DIR --server archiv", 2, "(did you mean archive?); known servers: flat, archive, other"),
-        "DIR --server archiv",
-        2,
-        "(did you mean archive?); known servers: flat, archive, other, wrong",
-    ),
     ("DIR flat", 2, "[flat]: not a table"),
     ("DIR wrong", 2, "[wrong] calling: unknown key (did you mean calling_ae?); allowed: "),
     ("DIR A@h:1 B@h:2", 2, "A@h:1 and B@h:2 are both servers; run the command once for each"),
