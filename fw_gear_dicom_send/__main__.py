@@ -1,7 +1,17 @@
-"""`python -m fw_gear_dicom_send` runs `dicom-send`."""
+"""`dicom-send`, also as `python -m fw_gear_dicom_send`."""
 
+import signal
 import sys
 
-from .cli.send import main
 
-sys.exit(main())
+def main() -> int:
+    """Run the command line of the process; return the exit code."""
+    # Until the command handles signals, Ctrl-C ends the process without a traceback.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    from .cli.send import main as command  # imports the rest for 0.2 s
+
+    return command()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

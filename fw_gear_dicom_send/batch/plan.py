@@ -99,8 +99,10 @@ def server(config: Mapping[str, Any]) -> str:
 def file_choice(config: Mapping[str, Any]) -> str:
     """Return the options that select files, without defaults, as on a command line."""
     rows = (row for row in OPTIONS if row.group is Group.FILES)
-    given = {row.name: config[row.name] for row in rows if config.get(row.name) != row.default}
-    return ", ".join(_option(name, value) for name, value in given.items() if value)
+    given = {row: config.get(row.name) for row in rows}
+    return ", ".join(
+        _option(row.name, value) for row, value in given.items() if value and value != row.default
+    )
 
 
 def amount(records: Iterable[Mapping[str, Any]], config: GearConfig) -> str:

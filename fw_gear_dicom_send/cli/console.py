@@ -3,11 +3,14 @@
 import json
 import logging
 import os
+import re
 import shlex
 import sys
 from collections.abc import Sequence
 from subprocess import list2cmdline
 from typing import Any, TextIO
+
+from ..errors import DicomSendError
 
 
 class _StandardError(logging.Handler):
@@ -36,19 +39,38 @@ def begin_logging(formatter: logging.Formatter | None = None) -> None:
 
 
 def command_line(words: Sequence[str]) -> str:
-    """Return a command line of this program, ready to copy."""
+    """Return a command line of this program, ready to copy, in one printable line."""
     line = ["dicom-send", *words]
-    return list2cmdline(line) if os.name == "nt" else shlex.join(line)
+    return list2cmdline(line) if os.name == "nt" else " ".join(map(_quoted, line))
+
+
+def _quoted(word: str) -> str:
+    """Return a word for a shell, with escapes that Bash and Zsh know where it needs any."""
+    if word.isprintable():
+        return shlex.quote(word)
+    shown = (
+        re.sub(r"[\\']", r"\\\g<0>", char)
+        if char.isprintable()
+        else "".join(f"\\x{byte:02x}" for byte in os.fsencode(char))
+        for char in word
+    )
+    return f"$'{''.join(shown)}'"
 
 
 def write(text: str) -> None:
-    """Write a result to standard output, in its encoding; ignore a reader that has left."""
+    """Write a result to standard output, in its encoding; ignore a reader that has left.
+
+    Raises DicomSendError if writing fails for another reason, such as a full disk.
+    """
     encoding = sys.stdout.encoding or "utf-8"
     try:
         sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
         sys.stdout.flush()
     except BrokenPipeError:
         _discard(sys.stdout)
+    except OSError as exc:
+        _discard(sys.stdout)
+        raise DicomSendError(f"Cannot write to standard output: {exc.strerror}") from exc
 
 
 def _discard(stream: TextIO) -> None:

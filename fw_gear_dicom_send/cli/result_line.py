@@ -1,7 +1,9 @@
 """Closing line of the command: the result, the page, and how to continue a run that ended early."""
 
 import logging
+import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from ..account import Account
@@ -9,6 +11,7 @@ from ..errors import ExitCode
 from ..report.result_line import result_line
 from ..report_names import Report
 from ..server_url import is_url, without_secrets
+from ..text import printable
 from . import server_words
 from .console import command_line
 
@@ -28,9 +31,11 @@ def closing_line(account: Account, argv: Sequence[str]) -> str:
     host, port, called_ae = account.server.key
     line = result_line(account, server_words.word_of(called_ae, host, port))
     if command := _continuing(account, argv):
-        return f"{line}. To continue: {command}"
+        has_list = {"-", "--files-from=-"} & {*argv}
+        paths = ", with the same paths on standard input" if has_list else ""
+        return f"{line}. To continue{paths}: {command}"
     report = account.report(Report.PAGE) or next(iter(account.reports), "")
-    return f"{line}; see {_short(report)}" if report else line
+    return f"{line}; see {printable(_short(report))}" if report else line
 
 
 def _continuing(account: Account, argv: Sequence[str]) -> str:
@@ -46,8 +51,7 @@ def _continuing(account: Account, argv: Sequence[str]) -> str:
 
 
 def _short(path: str) -> str:
-    """Return a path relative to the current folder if it is below it."""
-    try:
-        return str(Path(path).relative_to(Path.cwd()))
-    except ValueError:
-        return path
+    """Return a path relative to the current folder if it is below it, and not like an option."""
+    with suppress(ValueError):
+        path = str(Path(path).relative_to(Path.cwd()))
+    return os.path.join(os.curdir, path) if path.startswith("-") else path

@@ -6,6 +6,8 @@ import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
+from shutil import copymode
 from typing import Any
 
 from ..errors import ExitCode, UsageError
@@ -52,6 +54,8 @@ def add(argv: Sequence[str]) -> int:
     if not address or server_words.parse(name):
         hint = server_words.hint(word) or f"the form is NAME {server_words.FORM}"
         raise UsageError(f"{name} {word}: {hint}")
+    if not name.strip() or not name.isprintable():
+        raise UsageError(f"{name!r}: a name has printable characters only, and is not empty")
     typed = {option: given.values[option] for option in given.typed}
     settings.read(replace(given, words=[word], values=typed, variables={})).config()
     files = {option: os.path.abspath(typed[option]) for option in settings.FILES & typed.keys()}
@@ -73,27 +77,41 @@ def remove(argv: Sequence[str]) -> int:
     if name not in known:
         raise settings.no_such_server(name, known)
     header = re.compile(rf"\s*\[\s*[\"']?{re.escape(name)}[\"']?\s*\]")
-    kept, is_in = [], False
+    kept: list[str] = []
+    comments: list[str] = []  # after the last key of the table: those of the next one
+    is_in = False
     for line in settings.text().splitlines(keepends=True):
-        if line.lstrip().startswith("["):
+        start = line.lstrip()[:1]
+        if start == "[":
             is_in = header.match(line) is not None
+            kept += comments
+            comments = []
         if not is_in:
             kept.append(line)
-    return _write("".join(kept), {key: known[key] for key in known if key != name})
+        elif start == "#" or (comments and not start):
+            comments.append(line)
+        elif start:
+            comments = []
+    return _write("".join([*kept, *comments]), {key: known[key] for key in known if key != name})
 
 
 def _write(text: str, expected: Mapping[str, Any]) -> int:
-    """Write `servers.toml` if the text has the expected tables. Raises UsageError."""
+    """Replace `servers.toml` if the text has the expected tables. Raises UsageError."""
     file = settings.servers_file()
     try:
-        is_expected = tomllib.loads(text) == expected
-    except tomllib.TOMLDecodeError:
-        is_expected = False
+        is_expected, data = tomllib.loads(text) == expected, text.encode()
+    except ValueError:
+        is_expected, data = False, b""
     if not is_expected:
         raise UsageError(f"cannot make this change; edit {file}")
+    place = Path(os.path.realpath(file))  # a link stays one
+    new = place.with_name(f".{place.name}.new")
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text, encoding="utf-8")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        new.write_bytes(data)
+        if place.exists():
+            copymode(place, new)
+        new.replace(place)
     except OSError as exc:
         raise UsageError(f"cannot write {file}: {exc.strerror}") from exc
     return ExitCode.SUCCESS

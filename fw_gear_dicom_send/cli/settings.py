@@ -56,6 +56,8 @@ def read(arguments: Arguments) -> Settings:
 
     Raises UsageError if the server is missing or ambiguous.
     """
+    if "" in arguments.words:
+        raise UsageError("an argument is empty; it is neither a path nor a server")
     values, typed = dict(arguments.values), arguments.typed
     word, is_typed, paths = _server_word(arguments)
     of_server: Mapping[str, Any] = {}
@@ -133,10 +135,11 @@ def _find(name: str, known: Mapping[str, Any]) -> tuple[Mapping[str, Any], Mappi
 
     `known` are the tables of the file. Raises UsageError if the server is missing or invalid.
     """
-    table: dict[str, Any] | None = known.get(name)
-    if not isinstance(table, dict):
+    if name not in known:
         raise no_such_server(name, known)
-    place = f"{servers_file()}: [{name}]"
+    table, place = known[name], f"{servers_file()}: [{name}]"
+    if not isinstance(table, dict):
+        raise UsageError(f"{place}: not a table")
     if unknown := [key for key in table if key not in KEYS.values()]:
         allowed = ", ".join(sorted(KEYS.values()))
         meant = similar(unknown[0], KEYS.values())

@@ -1,6 +1,7 @@
 """Suggestions for mistyped words, and for command lines in the form of other programs."""
 
 import os
+import re
 from argparse import ArgumentError, ArgumentParser
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -61,7 +62,7 @@ def own_form(argv: Sequence[str]) -> Iterator[None]:
 def _translation(argv: Sequence[str]) -> str:
     """Return the line of this program for a line of dcmsend or storescu, or nothing.
 
-    DCMTK has `-aet ME -aec AE HOST PORT PATH...`, and dcm4che `-b ME -c AE@HOST:PORT PATH...`.
+    DCMTK has `-aet ME -aec AE HOST PORT PATH...`, and dcm4che `-b ME:PORT -c AE@HOST:PORT PATH...`.
     """
     foreign = ArgumentParser(
         prefix_chars="-+", add_help=False, allow_abbrev=False, exit_on_error=False
@@ -75,8 +76,8 @@ def _translation(argv: Sequence[str]) -> str:
     except ArgumentError:
         return ""
     is_echo = rest[:1] == ["echo"]
-    rest = [word for word in rest[is_echo:] if word not in _PROGRAMS and word[0] != "+"]
-    words = [word for word in rest if word[0] != "-"]
+    rest = [word for word in rest[is_echo:] if word not in _PROGRAMS and word[:1] != "+"]
+    words = [word for word in rest if word[:1] != "-"]
     server = known.connect
     if words and not server:
         start = rest.index(words[0])
@@ -89,7 +90,7 @@ def _translation(argv: Sequence[str]) -> str:
         return ""
     line = [*["echo"] * is_echo, *rest, server]
     if known.aetitle:
-        line += ["-aet", known.aetitle.split("@")[0]]
+        line += ["-aet", re.split("[@:]", known.aetitle)[0]]
     if known.enable_tls:
         key, certificate = known.enable_tls
         line += ["--tls-enabled", "--key", key, "--cert", certificate]

@@ -2,13 +2,15 @@
 
 import json
 import logging
+import os
 import platform
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from importlib.metadata import PackageNotFoundError, version
+from itertools import count
 from pathlib import Path
 from typing import Protocol
 
@@ -82,7 +84,7 @@ class Reports:
         self._program = selection.origin.program
         self._output = output
         self._started = datetime.now().astimezone()
-        self._time = f"{self._started:{TIME_FORMAT}}"
+        self._time = self._free_time()
         self._throughput = Throughput()
         self._modalities = ModalityCounts()
         self._examples = ImageExamples()
@@ -273,6 +275,14 @@ class Reports:
     def _text(self, report: Report) -> str:
         """Return the name of a report for the log."""
         return f"{report.text} of a dry run" if self._config.dry_run else report.text
+
+    def _free_time(self) -> str:
+        """Return the first time from the start on that no other report in the folder has."""
+        for seconds in count():
+            self._time = f"{self._started + timedelta(seconds=seconds):{TIME_FORMAT}}"
+            if not any(os.path.exists(self._path(report)) for report in Report):
+                break
+        return self._time
 
     def _path(self, report: Report) -> Path:
         label, is_dry = self._selection.report_label, self._config.dry_run

@@ -140,7 +140,7 @@ def test_identity_is_a_file_of_the_project(world: World, caplog: pytest.LogCaptu
     world.site.add_file(world.project, "identity.json", b"{}", file_type=None)
     given = ("--no-follow", "--identity", "identity.json")
     assert world.start(*given) == 2
-    assert "allowed: with tls_enabled, or with identity_without_tls" in caplog.text
+    assert "allowed: with --tls-enabled, or with --identity-without-tls" in caplog.text
     assert world.start(*given, "--identity-without-tls") == 0
     assert world.proposed()[0]["inputs"] == {
         "identity": {"type": "project", "id": world.project, "name": "identity.json"}

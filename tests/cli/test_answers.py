@@ -14,6 +14,7 @@ from tests.support.servers.process import free_port
 pytestmark = pytest.mark.slow
 
 TABLES = """
+flat = 1
 [archive]
 host = "127.0.0.1"
 port = {closed}
@@ -43,7 +44,8 @@ ANSWERS = [
     ("DIR A@h:1 --verify yes", 2, "--verify"),
     # Servers
     ("DIR archiv", 2, "archiv is neither a path nor a server (did you mean archive?)"),
-    ("DIR --server archiv", 2, "(did you mean archive?); known servers: archive, other, wrong"),
+    ("DIR --server archiv", 2, "(did you mean archive?); known servers: flat, archive, other"),
+    ("DIR flat", 2, "[flat]: not a table"),
     ("DIR wrong", 2, "[wrong] calling: unknown key (did you mean calling_ae?); allowed: "),
     ("DIR A@h:1 B@h:2", 2, "A@h:1 and B@h:2 are both servers; run the command once for each"),
     ("DIR archive other", 2, "archive and other are both servers"),
@@ -53,6 +55,9 @@ ANSWERS = [
     ("DIR A@::1:104", 2, "IPv6 addresses need brackets: A@[::1]:104"),
     ("A@h:1 DIR", 2, "the server must be the last argument: dicom-send PATH... A@h:1"),
     ("DIR", 2, "no server is given: end with AE@host:port"),
+    ("DIR ''", 2, "an argument is empty"),
+    ("'' A@h:1", 2, "an argument is empty"),
+    ("check '' A@h:1", 2, "an argument is empty"),
     ("echo A@h:1 B@h:2", 2, "too many arguments: B@h:2"),
     # Subcommands
     ("ping A@h:104", 2, "ping: not found (did you mean dicom-send echo?)"),
@@ -64,6 +69,7 @@ ANSWERS = [
     ("dcmsend -v host 104 DIR +r", 2, "write: dicom-send -v DIR ANY-SCP@host:104"),
     ("-aec A +tls k.pem c.pem h 1 DIR", 2, "A@h:1 --tls-enabled --key k.pem --cert c.pem"),
     ("-c A@host:104 -b X@me:11112 'a b'", 2, "write: dicom-send 'a b' A@host:104 -aet X\n"),
+    ("-c A@host:104 -b X:11112 DIR", 2, "write: dicom-send DIR A@host:104 -aet X\n"),
     ("echo -aec A host 104", 2, "write: dicom-send echo A@host:104"),
     ("DIR 104", 2, "104 is neither a path nor a server"),
     ("host 104 A@h:1", 2, "host: not found"),

@@ -1,11 +1,14 @@
 """Last lines of `dicom-send`: the cause first, the result in one line, and no gear terms."""
 
 import json
+import os
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
 
+from tests.support import command
 from tests.support.certificates import HOST
 from tests.support.fault_scp import FaultSCP, serve
 from tests.support.pacs import CStore, PythonSCP
@@ -148,3 +151,21 @@ def test_no_text_uses_gear_terms(study: Path, tmp_path: Path) -> None:
     assert len(texts) == 3
     words = re.compile(r"(the|a) gear|FW Path|Acquisition ID|Upload|Run the gear")
     assert [words.findall(text) for text in (result.stderr, *texts)] == [[]] * 4
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+def test_a_full_disk_under_standard_output_is_an_error(tmp_path: Path) -> None:
+    """It has one line and an exit code, and is not for the developers."""
+    arguments = command.arguments_of("dicom-send", "echo", "--json")
+    with open("/dev/full", "w") as full:
+        ended = subprocess.run(
+            arguments,
+            cwd=tmp_path,
+            env=command.environment(),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    (line,) = ended.stderr.splitlines()
+    assert (ended.returncode, "standard output" in line) == (1, True)

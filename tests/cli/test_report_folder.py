@@ -48,6 +48,13 @@ def test_each_run_has_its_folder(folder: Path, python_scp: PythonSCP) -> None:
     assert all(f"see {RUNS}{os.sep}" in one.stderr.splitlines()[-1] for one in ended)
 
 
+def test_runs_in_one_report_folder_overwrite_nothing(folder: Path, python_scp: PythonSCP) -> None:
+    """Runs of folders with the same name may start in the same second."""
+    for _ in range(4):
+        assert send(folder, *to(python_scp), "--report-folder", "all").exit_code == 0
+    assert len(list((folder / "all").iterdir())) == 4 * 4
+
+
 @pytest.mark.parametrize("option", ["--no-reports", "--no-report"])
 def test_without_reports_there_is_no_folder(
     folder: Path, python_scp: PythonSCP, option: str

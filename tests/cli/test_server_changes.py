@@ -74,10 +74,15 @@ def test_add_keeps_the_options(file: Path, tmp_path: Path) -> None:
         ["A@h:1", "A@h:1"],
         ["old", "A@h:1"],
         ["x", "old"],
+        ["", "A@h:1"],
+        ["a\nb", "A@h:1"],
+        ["\udcff", "A@h:1"],
+        ["x", "A@h:1", "--key", "\udcff.pem", "--cert", "\udcff.pem"],
     ],
 )
 def test_add_refuses_what_sending_would(file: Path, tmp_path: Path, words: list[str]) -> None:
     """The file stays as it was."""
+    (tmp_path / "\udcff.pem").touch(mode=0o600)
     result = servers("add", *words, cwd=tmp_path)
     assert result.exit_code == 2
     assert len(result.stderr.splitlines()) == 1
@@ -91,6 +96,36 @@ def test_remove_keeps_all_other_lines(file: Path, tmp_path: Path) -> None:
     assert servers("remove", "spaced name", cwd=tmp_path).exit_code == 0
     assert file.read_text() == "# Ours\n"
     assert servers(cwd=tmp_path).stdout == ""
+
+
+def test_remove_keeps_the_comments_of_the_next_server(file: Path, tmp_path: Path) -> None:
+    """Comments after the last key are not those of the removed server."""
+    comments = "# two lines\n\n# about the next\n"
+    lines = f'[old]\n# inside\nhost = "h"\ncalled_ae = "A"\n\n{comments}'
+    file.write_text(f'{lines}[next]\nhost = "h"\ncalled_ae = "B"\n')
+    assert servers("remove", "old", cwd=tmp_path).exit_code == 0
+    assert file.read_text() == f'{comments}[next]\nhost = "h"\ncalled_ae = "B"\n'
+
+
+def test_a_change_keeps_a_link_and_its_mode(file: Path, tmp_path: Path) -> None:
+    """The file is replaced as a whole, in its own place."""
+    target = tmp_path / "mine.toml"
+    file.rename(target)
+    file.symlink_to(target)
+    target.chmod(0o640)
+    assert servers("add", "x", "A@h:1", cwd=tmp_path).exit_code == 0
+    assert (file.is_symlink(), target.stat().st_mode & 0o777) == (True, 0o640)
+    assert target.read_text().startswith(TEXT)
+    assert {path.name for path in tmp_path.iterdir()} == {"mine.toml", "dicom-send"}
+
+
+def test_a_change_that_cannot_be_written_loses_nothing(file: Path, tmp_path: Path) -> None:
+    """The file stays as it was if the new one is not complete."""
+    new = file.with_name(".servers.toml.new")
+    new.symlink_to("/dev/full")
+    result = servers("add", "x", "A@h:1", cwd=tmp_path)
+    assert (result.exit_code, file.read_text()) == (2, TEXT)
+    assert len(result.stderr.splitlines()) == 1
 
 
 def test_remove_refuses_a_file_that_it_cannot_change(file: Path, tmp_path: Path) -> None:

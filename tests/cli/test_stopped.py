@@ -2,8 +2,10 @@
 
 import csv
 import json
+import os
 import shlex
 import signal
+import subprocess
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -134,6 +136,32 @@ def test_the_last_line_continues_the_run(six: Path, tmp_path: Path) -> None:
     assert result.exit_code == 0
     summary = json.loads(result.stdout)
     assert (summary["sent"], summary["already_there"]) == (4, 2)
+
+
+@pytest.mark.parametrize("name", ["a\nb", "\x1b[31m", "\udcff1", "q'\\$x\t", "--tls", "é `x` *"])
+def test_the_last_line_is_one_for_bash(six: Path, tmp_path: Path, name: str) -> None:
+    """Line breaks, control characters and raw bytes in names are escaped for the shell."""
+    odd = tmp_path / name
+    six.rename(odd)
+    options = (f"--report-folder={name}", "--files-from=paths", "--from0")
+    (tmp_path / "paths").write_bytes(os.fsencode(odd))
+    log = stop(tmp_path, odd, options=options).log
+    line = log.splitlines()[-1].partition("To continue: ")[2]
+    bash = ["bash", "-c", f"printf '%s\\0' {line}"]
+    words = subprocess.run(bash, capture_output=True, check=True).stdout.decode(
+        errors="surrogateescape"
+    )
+    program, path, *rest, resumed = words.removesuffix("\0").split("\0")
+    assert (program, path, options[0] in rest) == ("dicom-send", str(odd), True)
+    (report,) = odd.glob("*_instances.csv")
+    assert (tmp_path / resumed).samefile(report)
+    assert not resumed.startswith("-")
+
+
+def test_paths_on_standard_input_are_needed_again(six: Path, tmp_path: Path) -> None:
+    """The last line says so, as its command line cannot have them."""
+    stopped = stop(tmp_path, six, options=("--files-from", "-"))
+    assert ". To continue, with the same paths on standard input: " in stopped.last_line
 
 
 def test_a_run_without_a_per_image_report_cannot_continue(six: Path, tmp_path: Path) -> None:

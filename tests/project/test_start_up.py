@@ -1,6 +1,7 @@
 """Imports of the entry points before their real work."""
 
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -42,6 +43,16 @@ try:
     main(sys.argv[1:])
 finally:
     print("\\n" + json.dumps(sorted(sys.modules)))
+"""
+INTERRUPTED = """
+import signal, sys
+class Finder:
+    def find_spec(self, name, path, target=None):
+        if name == "fw_gear_dicom_send.cli.send":
+            signal.raise_signal(signal.SIGINT)
+sys.meta_path.insert(0, Finder())
+from fw_gear_dicom_send.__main__ import main
+main()
 """
 GEAR = """
 import json, sys
@@ -112,3 +123,12 @@ def test_the_gear_imports_nothing_rarely_used() -> None:
     own = ("dicom.transcode", "network.commitment", "network.query")
     rare |= {f"fw_gear_dicom_send.{name}" for name in own}
     assert imported(GEAR) & rare == set()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no signal ends a process there")
+def test_ctrl_c_during_the_imports_ends_the_command_silently() -> None:
+    """A user who sees a typing error at once gets no traceback."""
+    run = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED], cwd=REPOSITORY, capture_output=True, check=False
+    )
+    assert (run.returncode, run.stdout, run.stderr) == (-signal.SIGINT, b"", b"")
