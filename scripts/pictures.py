@@ -188,7 +188,9 @@ def command_picture(folder: Path) -> str:
     _truncate(study / "mr" / "series03" / "0117.dcm")
     servers = folder / "config" / "dicom-send" / "servers.toml"
     servers.parent.mkdir(parents=True)
-    terminal = Terminal(folder, {"XDG_CONFIG_HOME": str(folder / "config")})
+    # An empty variable is an unset one: the reports are written to their usual place.
+    variables = {"XDG_CONFIG_HOME": str(folder / "config"), "DICOM_SEND_REPORT_FOLDER": ""}
+    terminal = Terminal(folder, variables)
     with Orthanc() as server:
         servers.write_text(
             f'[archive]\nhost = "localhost"\nport = {server.port}\n'

@@ -13,6 +13,9 @@ DOCS = REPOSITORY / "docs"
 ASSETS = REPOSITORY / "scripts" / "site_assets"
 NAMES = {"README.md": "index.md", "docs/README.md": "pages.md"}
 """Pages with another name on the site, as one folder can have only one index."""
+FIRST = "faq.md"
+"""Page that the search prefers, as its headings are what users ask."""
+BOOST = "---\nsearch:\n  boost: 2\n---\n\n"
 LINK = re.compile(r"\]\((?!\w+:|#)([^)#\s]+)")
 
 
@@ -25,7 +28,8 @@ def collect(folder: Path) -> None:
     shutil.copy(REPOSITORY / "LICENSE", folder)
     for page in (*REPOSITORY.glob("*.md"), *DOCS.glob("*.md")):
         text = LINK.sub(lambda link, page=page: f"]({_on_site(page, link[1])}", page.read_text())
-        (folder / _on_site(page, page.name)).write_text(text)
+        head = BOOST if page.name == FIRST else ""
+        (folder / _on_site(page, page.name)).write_text(head + text)
 
 
 def _on_site(page: Path, link: str) -> str:

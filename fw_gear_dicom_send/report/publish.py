@@ -92,6 +92,7 @@ class Reports:
         self._written: list[Report] = []
         self._is_whole = True
         self._is_refused = False
+        self._is_kept = False
         self.images: ImagesCSV | None = None
         if config.report and config.instance_report:
             self.images = ImagesCSV(self._path(Report.IMAGES), server, self._program)
@@ -176,7 +177,7 @@ class Reports:
         if self._config.report:
             account = self._publish(sink, account, verifications)
         if self._program is Program.GEAR:
-            # The command has logged each path, and its closing line has the counts.
+            # The closing line of the command has the counts.
             if account.has_started:
                 level = logging.INFO if account.is_success else logging.ERROR
                 log.log(level, "%s", result_line(account, account.server.label))
@@ -231,6 +232,9 @@ class Reports:
             summary = json.dumps(schemas.summary(account), indent=2)
             if self._write(Report.SUMMARY, f"{summary}\n"):
                 self._deliver(sink, [Report.SUMMARY])
+        if self._is_kept:
+            of_run = " of a dry run" if self._config.dry_run else ""
+            log.info("The reports%s are in %s", of_run, self._output)
         return self._with_reports(account)
 
     def _with_reports(self, account: Account) -> Account:
@@ -269,8 +273,7 @@ class Reports:
             if is_gone:
                 path.unlink()
                 log.info("The %s is attached to the %s: %s", name, parent.type, path.name)
-            else:
-                log.info("The %s is in %s", name, path)
+            self._is_kept |= not is_gone
 
     def _text(self, report: Report) -> str:
         """Return the name of a report for the log."""

@@ -1,7 +1,11 @@
 """nginx in front of a DICOMweb server."""
 
-from tests.support.certificates import Identity
+from typing import TYPE_CHECKING
+
 from tests.support.servers.process import HOST, ServerProcess, free_port
+
+if TYPE_CHECKING:  # it needs a package that the demo does without
+    from tests.support.certificates import Identity
 
 _CONFIG = """
 daemon off;
@@ -43,7 +47,7 @@ class Nginx(ServerProcess):
         files: dict[str, str] | None = None,
         *,
         zones: str = "",
-        identity: Identity | None = None,
+        identity: "Identity | None" = None,
     ):
         super().__init__()
         self._upstream = upstream
