@@ -203,7 +203,8 @@ def test_a_run_without_its_per_image_report_is_not_reported(tmp_path: Path) -> N
     destination = Destination()
     for seconds in range(60):
         time = f"{datetime.now() + timedelta(seconds=seconds):{TIME_FORMAT}}"
-        (tmp_path / report_name(Report.IMAGES, "visit 1", time)).mkdir(exist_ok=True)
+        report = tmp_path / report_name(Report.IMAGES, "visit 1", time)
+        report.symlink_to(tmp_path / "missing" / "file")
     assert not publish(tmp_path, destination)
     start = len(f"dicom-send_report-visit 1_{time}")
     assert [name[start:] for _, name in destination.delivered] == [
