@@ -18,6 +18,9 @@ NO_SERVER = ServerName(("", "", ""), "", "", "")
 """Before the configuration is read."""
 
 
+_NO_IMAGE = {Kind.NO_IMAGE, Kind.UNKNOWN_TYPE, Kind.EMPTY_FILE}
+
+
 @dataclass(frozen=True)
 class StoreTimes:
     """Median, 95th percentile (both within 2 %) and maximum of C-STORE times, in seconds."""
@@ -196,8 +199,9 @@ class Account:
 
     @property
     def is_without_images(self) -> bool:
-        """Whether there are files, all without a DICOM image."""
-        return bool(self.rows) and all(row.has_no_image for row in self.rows)
+        """Whether there are files, and none is DICOM or an archive with DICOM images."""
+        kinds = {reason.kind for row in self.rows for one in row.remarks for reason in one.reasons}
+        return bool(self.rows) and not self.images and kinds <= _NO_IMAGE
 
     @property
     def is_verified(self) -> bool:

@@ -206,7 +206,7 @@ def _check_protocol(options: Mapping[str, Any], *, is_web: bool) -> None:
         is_refused = row.name in (_REFUSED_BY_WEB if is_web else _WEB_ONLY)
         if is_refused and options[row.name] != (default := row.check(row.default)):
             is_file = row.type is FILE
-            given = options[row.name].name if is_file else options[row.name]
+            given = options[row.name].name if is_file else row.show(options[row.name])
             only = "no file" if is_file else row.show(default)
             raise ConfigError(row.name, given, f"{only} with {place}")
     methods = ("none", *(_VERIFY_WEB if is_web else _VERIFY_DIMSE))

@@ -65,7 +65,8 @@ def require(extra: str, library: str, user: str) -> None:
     if find_spec(library) is None:
         raise UsageError(
             f"{user} needs the extra {extra}. Install it in the folder of this project: "
-            f"pipx install --force '.[{extra}]', or pip install '.[{extra}]'"
+            f"pipx install --force '.[{extra}]', uv tool install '.[{extra}]' or "
+            f"pip install '.[{extra}]'"
         )
 
 

@@ -126,6 +126,14 @@ def test_the_base_image_can_be_pinned(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_the_demo_needs_no_package_of_the_tests() -> None:
+    """The packages of the gear are enough."""
+    program = "import sys; import demo.__main__; print(*sys.modules)"
+    imported = printed_by(sys.executable, "-c", program).split()
+    assert {"hypothesis", "pytest", "selenium", "trustme"}.isdisjoint(imported)
+
+
+@pytest.mark.slow
 def test_the_demo_keeps_its_reports(tmp_path: Path) -> None:
     """It prints their folder, no row twice, and no heading without content."""
     output = tmp_path / "kept"

@@ -48,18 +48,32 @@ def test_each_document_is_a_page(built: Path) -> None:
     assert "From a folder" in (built / "index.html").read_text()
 
 
-def test_it_is_searchable_offline(built: Path, chromium: webdriver.Chrome) -> None:
-    """From a folder on disk, the search finds an option, and only files are loaded."""
-    requested(chromium)
+def addresses_found(built: Path, chromium: webdriver.Chrome, words: str) -> list[str]:
+    """Return the addresses that the site's search finds, the best one first."""
     chromium.get((built / "index.html").as_uri())
     chromium.find_element(By.CSS_SELECTOR, "label[for=__search]").click()
     field = chromium.find_element(By.CSS_SELECTOR, "input.md-search__input")
     WebDriverWait(chromium, MAX_SEARCH_SECONDS).until(lambda _: field.is_displayed())
-    field.send_keys("max_images_per_association")
+    field.send_keys(words)
     found = WebDriverWait(chromium, MAX_SEARCH_SECONDS).until(
         lambda shown: shown.find_elements(By.CSS_SELECTOR, ".md-search-result__link")
     )
-    assert any("configuration.html" in (one.get_attribute("href") or "") for one in found)
+    return [one.get_attribute("href") or "" for one in found]
+
+
+def test_it_is_searchable_offline(built: Path, chromium: webdriver.Chrome) -> None:
+    """From a folder on disk, the search finds an option, and only files are loaded."""
+    requested(chromium)
+    found = addresses_found(built, chromium, "max_images_per_association")
+    assert any("configuration.html" in address for address in found)
     addresses = requested(chromium)
     assert addresses
     assert {one for one in addresses if not one.startswith(("file:", "data:", "blob:"))} == set()
+
+
+@pytest.mark.parametrize("words", ["A700", "coerced", "dry run", "how many associations"])
+def test_the_search_prefers_the_questions(
+    built: Path, chromium: webdriver.Chrome, words: str
+) -> None:
+    """A word in quotes is a word, too."""
+    assert "/faq.html?" in addresses_found(built, chromium, words)[0]

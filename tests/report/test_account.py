@@ -58,10 +58,13 @@ def test_an_early_end_has_the_advice_of_its_cause(account: Account, advice: str 
     assert ("Run the gear again" in account.advice) == account.is_cancelled
 
 
+@pytest.mark.parametrize("kind", [Kind.NO_IMAGE, Kind.UNKNOWN_TYPE, Kind.EMPTY_FILE])
 @pytest.mark.parametrize(("program", "code"), [(Program.COMMAND, 2), (Program.GEAR, 1)])
-def test_a_run_without_any_image_is_wrong_usage_of_the_command(program: Program, code: int) -> None:
+def test_a_run_without_any_image_is_wrong_usage_of_the_command(
+    program: Program, code: int, kind: Kind
+) -> None:
     """The gear has failed, as its only other exit code is that of success."""
-    remark = Remark((Reason(Kind.NO_IMAGE),), 0, failure=True)
+    remark = Remark((Reason(kind),), 0, failure=True)
     account = Account(rows=[FileReport(ENTRY, 0, 0, (remark,))], origin=Origin(program))
     assert (account.is_without_images, account.exit_code) == (True, code)
 
