@@ -72,7 +72,7 @@ def test_the_detail_is_inserted_into_the_text() -> None:
         ),
         (Reason(Kind.NOT_REACHED), "the run stopped before it was processed"),
         (Reason(Kind.INTERRUPTED), "the run stopped while it was being processed"),
-        (Reason(Kind.NO_IMAGE), "it contains no DICOM image"),
+        (Reason(Kind.NO_IMAGE), "it contains no DICOM image to send"),
         (Reason(Kind.OTHER), "for other reasons"),
         (Reason(Kind.NOT_STORED), "the server acknowledged it, but does not have it"),
     ],

@@ -1,6 +1,7 @@
 """`dicom-send echo`: tests a connection, and lists the syntaxes and services of a server."""
 
 import logging
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -100,6 +101,10 @@ def _test(arguments: Arguments) -> int:
     """Test the server and write the results; return the exit code."""
     if arguments.values.get("quiet"):
         logging.getLogger().setLevel(logging.ERROR)
+    if any(map(os.path.lexists, arguments.words)):  # a server, whatever the folder has
+        named = {"server": arguments.words[0]}
+        typed = arguments.typed | named.keys()
+        arguments = replace(arguments, words=(), values={**arguments.values, **named}, typed=typed)
     chosen = settings.read(arguments)
     with options.naming(chosen.origins):
         config = chosen.config()

@@ -23,7 +23,8 @@ class FailedList(Observer):
 
     A folder is in the list if the run did not read all of it, or if the server lost its images.
 
-    The mutable state is the file, and the entries and number of names that it has or omits.
+    The mutable state is the file, the entries and number of names that it has or omits, and whether
+    all were written.
     """
 
     def __init__(self, path: Path, *, ends_with_nul: bool) -> None:
@@ -36,6 +37,7 @@ class FailedList(Observer):
         self._end = b"\0" if ends_with_nul else b"\n"
         self._entries: set[str] = set()
         self._omitted = 0
+        self._is_whole = True
 
     def image(self, record: ImageRecord) -> None:
         """Add an image that was not sent."""
@@ -67,5 +69,9 @@ class FailedList(Observer):
         name = os.fsencode(path)
         if self._end == b"\n" and (b"\n" in name or name.endswith(b"\r")):
             self._omitted += 1
-        else:
-            self._file.write(name + self._end)
+        elif self._is_whole:
+            try:
+                self._file.write(name + self._end)
+            except OSError as exc:
+                self._is_whole = False
+                log.error("The list for --failed-list is incomplete: %s", exc.strerror)

@@ -283,7 +283,7 @@ class Reports:
         """Return the first time from the start on that no other report in the folder has."""
         for seconds in count():
             self._time = f"{self._started + timedelta(seconds=seconds):{TIME_FORMAT}}"
-            if not any(os.path.exists(self._path(report)) for report in Report):
+            if not any(os.path.isfile(self._path(report)) for report in Report):
                 break
         return self._time
 

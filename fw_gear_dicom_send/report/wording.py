@@ -49,7 +49,7 @@ def headline(account: Account) -> str:
         return early_end(account)
     subject = "All images" if account.is_complete else "Not all images"
     if account.is_without_images:
-        return "No DICOM image was found"
+        return "No DICOM image to send was found"
     if account.is_dry:
         there = " or are already on the server" if account.already_stored else ""
         return f"{subject} would be sent{there}"

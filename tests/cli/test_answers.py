@@ -144,3 +144,14 @@ def test_a_place_may_have_braces(tmp_path: Path) -> None:
     result = command.run("dicom-send", "echo", "archive", cwd=tmp_path, variables=variables)
     assert f"check {config}/dicom-send/servers.toml: [archive], that the server" in result.stderr
     assert result.exit_code == 3
+
+
+def test_a_folder_with_the_name_of_a_server_does_not_hide_it_from_echo(tmp_path: Path) -> None:
+    """A path has no meaning there."""
+    (tmp_path / "dicom-send").mkdir()
+    (tmp_path / "dicom-send" / "servers.toml").write_text(TABLES.format(closed=free_port()))
+    (tmp_path / "archive").mkdir()
+    variables = {"XDG_CONFIG_HOME": str(tmp_path)}
+    result = command.run("dicom-send", "echo", "archive", cwd=tmp_path, variables=variables)
+    assert "[archive], that the server" in result.stderr
+    assert result.exit_code == 3

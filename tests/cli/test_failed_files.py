@@ -137,6 +137,16 @@ def test_images_that_the_server_lost_are_listed_by_folder(study: Path, tmp_path:
     assert (tmp_path / "failed").read_text() == f"{study / 'below'}\n"
 
 
+@pytest.mark.usefixtures("study")
+def test_a_full_disk_makes_the_list_incomplete(tmp_path: Path) -> None:
+    """The log says so once, without terms of the program, and the run continues."""
+    with PythonSCP(status=refusing) as server:
+        ended = send("study", "--failed-list", "/dev/full", "-q", *to(server), cwd=tmp_path)
+    lines = [line for line in ended.stderr.splitlines() if "--failed-list" in line]
+    assert (len(lines), ended.exit_code) == (1, 1)
+    assert "FailedList" not in ended.stderr
+
+
 def test_a_list_that_cannot_be_written_is_an_error(
     study: Path, python_scp: PythonSCP, tmp_path: Path
 ) -> None:
