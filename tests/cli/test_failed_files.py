@@ -8,10 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from fw_gear_dicom_send.cli.failed_list import FailedList
+from fw_gear_dicom_send.models import Remark
+from fw_gear_dicom_send.reasons import Kind, Reason
 from tests.support import wording
-from tests.support.archive_scp import ArchiveSCP
 from tests.support.html_reading import parsed
 from tests.support.pacs import CStore, PythonSCP, free_port
+from tests.support.pages import facts, file
 from tests.support.sample_files import encoded, made, uid_of
 from tests.support.send_command import send, to
 
@@ -129,12 +132,14 @@ def test_a_failed_start_lists_all_paths(tmp_path: Path) -> None:
     assert (tmp_path / "failed").read_text() == ""
 
 
-def test_images_that_the_server_lost_are_listed_by_folder(study: Path, tmp_path: Path) -> None:
+def test_images_that_the_server_lost_are_listed_by_folder(tmp_path: Path) -> None:
     """Only the row of a folder counts them."""
-    with ArchiveSCP(lambda uid: uid == uid_of(7)) as server:
-        given = ("--verify", "find", "--failed-list", "failed")
-        assert send(study / "below", *given, *to(server), cwd=tmp_path).exit_code == 1
-    assert (tmp_path / "failed").read_text() == f"{study / 'below'}\n"
+    lost = Remark((Reason(Kind.NOT_STORED),), images=1, failure=True)
+    row = file("below", 2, 1, lost)
+    FailedList(tmp_path / "failed", ends_with_nul=False).conclude(
+        facts(rows=(row, file("a", 1, 1)))
+    )
+    assert (tmp_path / "failed").read_text() == f"{row.entry.key}\n"
 
 
 @pytest.mark.usefixtures("study")

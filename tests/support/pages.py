@@ -128,8 +128,8 @@ def facts(**changes: Any) -> Account:
         "modalities": [ModalityCount("CT", 12, 1_234_567, 9_000_000), ModalityCount("MR", 2, 9, 8)],
         "examples": {cause_of(REFUSED): examples()},
         "reports": [
-            "dicom-send_report-visit 1_2024-03-05_07:08:09.csv",
-            "dicom-send_report-visit 1_2024-03-05_07:08:09_instances.csv",
+            "dicom-send_report-visit 1_2024-03-05_07-08-09.csv",
+            "dicom-send_report-visit 1_2024-03-05_07-08-09_instances.csv",
         ],
     }
     return Account(**known | changes)
