@@ -138,6 +138,11 @@ def test_the_last_line_continues_the_run(six: Path, tmp_path: Path) -> None:
     assert (summary["sent"], summary["already_there"]) == (4, 2)
 
 
+def has_sent(server: FaultSCP, images: int) -> bool:
+    """Return whether a server has received a number of images."""
+    return len(server.images) == images
+
+
 def test_a_run_that_is_stopped_twice_resumes_after_both(six: Path, tmp_path: Path) -> None:
     """`--resume last` would be the second report alone, which may omit images of the first."""
     with FaultSCP(serve, AnswerTwo(), serve, AnswerTwo()) as server:
@@ -145,7 +150,7 @@ def test_a_run_that_is_stopped_twice_resumes_after_both(six: Path, tmp_path: Pat
         logs = []
         for words, images in ((typed[:3] + typed[5:], 3), (typed, 6)):
             process = command.start("dicom-send", *words, cwd=tmp_path)
-            assert wait_for(lambda count=images: len(server.images) == count)
+            assert wait_for(partial(has_sent, server, images))
             process.send_signal(signal.SIGINT)
             logs.append(process.communicate(timeout=PATIENCE)[1])
     first, second = (shlex.split(log.partition("To continue: ")[2]) for log in logs)
