@@ -145,14 +145,18 @@ def has_sent(server: FaultSCP, images: int) -> bool:
 
 def test_a_run_that_is_stopped_twice_resumes_after_both(six: Path, tmp_path: Path) -> None:
     """`--resume last` would be the second report alone, which may omit images of the first."""
-    with FaultSCP(serve, AnswerTwo(), serve, AnswerTwo()) as server:
+    scripts = AnswerTwo(), AnswerTwo()
+    with FaultSCP(serve, scripts[0], serve, scripts[1]) as server:
         typed = (six, "--associations", 1, "--resume", "last", *to(server))
         logs = []
-        for words, images in ((typed[:3] + typed[5:], 3), (typed, 6)):
+        for script, words, images in zip(
+            scripts, (typed[:3] + typed[5:], typed), (3, 6), strict=True
+        ):
             process = command.start("dicom-send", *words, cwd=tmp_path)
             assert wait_for(partial(has_sent, server, images))
             process.send_signal(signal.SIGINT)
             logs.append(process.communicate(timeout=PATIENCE)[1])
+            script.answering.set()
     first, second = (shlex.split(log.partition("To continue: ")[2]) for log in logs)
     assert second[-4:-1:2] == ["--resume"] * 2
     assert second[-3] == first[-1] != second[-1]
