@@ -20,17 +20,17 @@ log = logging.getLogger(__name__)
 log.setLevel(logging.INFO)
 
 
-def log_result(account: Account, argv: Sequence[str]) -> None:
-    """Log the result of the command line `argv`."""
+def log_result(account: Account, argv: Sequence[str], resumed: Sequence[Path]) -> None:
+    """Log the result of the command line `argv`; `resumed` are the reports of earlier runs."""
     is_good = account.exit_code == ExitCode.SUCCESS
-    log.log(logging.INFO if is_good else logging.ERROR, "%s", closing_line(account, argv))
+    log.log(logging.INFO if is_good else logging.ERROR, "%s", closing_line(account, argv, resumed))
 
 
-def closing_line(account: Account, argv: Sequence[str]) -> str:
+def closing_line(account: Account, argv: Sequence[str], resumed: Sequence[Path]) -> str:
     """Return the result as one line."""
     host, port, called_ae = account.server.key
     line = result_line(account, server_words.word_of(called_ae, host, port))
-    if command := _continuing(account, argv):
+    if command := _continuing(account, argv, resumed):
         has_list = {"-", "--files-from=-"} & {*argv}
         paths = ", with the same paths on standard input" if has_list else ""
         return f"{line}. To continue{paths}: {command}"
@@ -38,13 +38,15 @@ def closing_line(account: Account, argv: Sequence[str]) -> str:
     return f"{line}; see {printable(_short(report))}" if report else line
 
 
-def _continuing(account: Account, argv: Sequence[str]) -> str:
+def _continuing(account: Account, argv: Sequence[str], resumed: Sequence[Path]) -> str:
     """Return the command line that sends the rest of a run that ended early, or empty text."""
     if not account.cause or account.is_complete or account.is_dry:
         return ""
     words = [*(without_secrets(word) if is_url(word) else word for word in argv)]
     if images := account.report(Report.IMAGES):
-        words += ["--resume", _short(images)]
+        # `--resume last` in these words means the new report from now on.
+        reports = [*(path for path in map(str, resumed) if path not in argv), images]
+        words += [word for path in reports for word in ("--resume", _short(path))]
     elif account.sent:  # without that report, all images would be sent again
         return ""
     return command_line(words)

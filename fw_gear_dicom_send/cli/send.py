@@ -49,6 +49,7 @@ class _Results:
     account: Account = field(default_factory=Account)
     reports: LocalReports = field(default_factory=LocalReports)
     failed: FailedList | None = None
+    resumed: Sequence[Path] = ()
 
     def conclude(self, account: Account) -> None:
         """Keep the account of the run, and complete the list of failed files."""
@@ -91,7 +92,7 @@ def _command(argv: list[str]) -> int:
     finally:
         reports = [str(path) for path in results.reports.paths]
         known = replace(results.account, error=error, error_code=code, reports=reports)
-        _show(known, argv)
+        _show(known, argv, results.resumed)
     return code
 
 
@@ -122,12 +123,12 @@ def _parse_and_run(argv: list[str], results: _Results) -> int:
     return _run(arguments, results)
 
 
-def _show(account: Account, argv: Sequence[str]) -> None:
+def _show(account: Account, argv: Sequence[str], resumed: Sequence[Path]) -> None:
     """Log the closing line, and write the summary for programs if an option asks for it."""
     if is_on(ROWS["log_json"], argv):
         log_event("summary", **summary(account))
     elif account.has_started:
-        log_result(account, argv)
+        log_result(account, argv, resumed)
     if is_on(ROWS["json"], argv):
         write_json(summary(account))
 
@@ -152,7 +153,7 @@ def _run(arguments: Arguments, results: _Results) -> int:
         )
         _check(config, arguments, chosen.paths)
         source = LocalSource(chosen.paths, config.names, listed=listed)
-        earlier = reports_to_resume(
+        results.resumed = earlier = reports_to_resume(
             command.earlier_reports, command.report_folder, config.server.key
         )
         # The pipeline takes long to import, and neither --help nor an error above needs it.

@@ -138,6 +138,30 @@ def test_the_last_line_continues_the_run(six: Path, tmp_path: Path) -> None:
     assert (summary["sent"], summary["already_there"]) == (4, 2)
 
 
+def has_sent(server: FaultSCP, images: int) -> bool:
+    """Return whether a server has received a number of images."""
+    return len(server.images) == images
+
+
+def test_a_run_that_is_stopped_twice_resumes_after_both(six: Path, tmp_path: Path) -> None:
+    """`--resume last` would be the second report alone, which may omit images of the first."""
+    scripts = AnswerTwo(), AnswerTwo()
+    with FaultSCP(serve, scripts[0], serve, scripts[1]) as server:
+        typed = (six, "--associations", 1, "--resume", "last", *to(server))
+        logs = []
+        for script, words, images in zip(
+            scripts, (typed[:3] + typed[5:], typed), (3, 6), strict=True
+        ):
+            process = command.start("dicom-send", *words, cwd=tmp_path)
+            assert wait_for(partial(has_sent, server, images))
+            process.send_signal(signal.SIGINT)
+            logs.append(process.communicate(timeout=PATIENCE)[1])
+            script.answering.set()
+    first, second = (shlex.split(log.partition("To continue: ")[2]) for log in logs)
+    assert second[-4:-1:2] == ["--resume"] * 2
+    assert second[-3] == first[-1] != second[-1]
+
+
 @pytest.mark.parametrize("name", ["a\nb", "\x1b[31m", "\udcff1", "q'\\$x\t", "--tls", "é `x` *"])
 def test_the_last_line_is_one_for_bash(six: Path, tmp_path: Path, name: str) -> None:
     """Line breaks, control characters and raw bytes in names are escaped for the shell."""
