@@ -119,7 +119,7 @@ def test_a_permanently_missing_image_is_reported(runs: SessionRuns, verify: str)
         "not sent",
         NOT_THERE,
     )
-    assert f"files/a.zip, {uid_of(2)}</li>" in ended.page
+    assert f"a.zip</p><ul><li>{uid_of(2)}</li>" in ended.page
     assert verified(ended) == {uid_of(n): "no" if n == 2 else "yes" for n in range(4)}
     assert "3 of 4 images verified: not on the server" in ended.result.log
     assert len(ended.instances) == 4
