@@ -130,7 +130,9 @@ class Delivery:
         tries = earlier.failure.transfer.tries if earlier else 0
         may_be_stored = bool(earlier and earlier.may_be_stored)
         is_slow = bool(earlier and earlier.failure.reason.kind is Kind.NO_ANSWER)
-        lost_at = -inf
+        # An idle connection may be about to end, like the last ones that were lost with the image.
+        was_lost = earlier is not None and earlier.failure.transfer.answer is None and tries > 1
+        lost_at = clock.now() if was_lost else -inf
         was_resent = False
         silence: Reason | None = None
         self._hold_back()

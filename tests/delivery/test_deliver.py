@@ -38,11 +38,13 @@ class Tries:
 
     results: Iterator[Try]
     histories: list[History] = field(default_factory=list)
+    opened_after: list[float] = field(default_factory=list)
     probes: int = 0
 
-    def attempt(self, _: SOPInstance, history: History, opened_after: float) -> Try:  # noqa: ARG002
+    def attempt(self, _: SOPInstance, history: History, opened_after: float) -> Try:
         """Return the next result."""
         self.histories.append(history)
+        self.opened_after.append(opened_after)
         return next(self.results)
 
     def probe(self, _: SOPInstance, opened_after: float) -> None:  # noqa: ARG002
@@ -131,6 +133,17 @@ def test_a_resent_image_is_sent_once() -> None:
     assert isinstance(again, Suspect)
     assert [history.answer_timeout for history in tries.histories] == [inf, 7.0]
     assert again.failure.transfer.tries == 2
+
+
+def test_an_image_that_was_lost_twice_gets_a_new_connection() -> None:
+    """An idle one may be about to end; a first resend may use it."""
+    delivery, tries = delivery_of(WRITTEN, WRITTEN, STORED)
+    image = made_instance()
+    result = delivery.send(image)
+    for _ in range(2):
+        assert isinstance(result, Suspect)
+        result = delivery.send(image, result)
+    assert [moment > -inf for moment in tries.opened_after] == [False, False, True]
 
 
 def test_a_busy_server_gets_the_image_again() -> None:

@@ -58,9 +58,12 @@ def peak_resident_of_all(pid: int) -> int:
 
 
 def children(pid: int) -> frozenset[int]:
-    """Return the child processes of a process."""
-    lists = Path(f"/proc/{pid}/task").glob("*/children")
-    return frozenset(int(child) for numbers in lists for child in numbers.read_text().split())
+    """Return the child processes of a process. A thread may end meanwhile."""
+    found: set[int] = set()
+    for numbers in Path(f"/proc/{pid}/task").glob("*/children"):
+        with suppress(FileNotFoundError, ProcessLookupError):
+            found.update(map(int, numbers.read_text().split()))
+    return frozenset(found)
 
 
 def is_gone(pid: int) -> bool:
