@@ -22,7 +22,6 @@ from ..server_url import ServerURL
 from ..text import printable, quantity
 from . import options, settings
 from .command_options import ROWS
-from .completion import COMPLETE_WORD
 from .console import write
 from .help import add_version
 from .local_source import LocalSource
@@ -81,13 +80,7 @@ def parser() -> Parser:
     """Return the parser of the command line after `check`."""
     usage = "dicom-send check PATH... AE@HOST:PORT [options]"
     command = Parser("dicom-send check", DESCRIPTION, EPILOG, usage=usage)
-    command.add_argument(
-        "words",
-        nargs="*",
-        metavar="PATH",
-        help="A file, a folder or an archive. The last argument is the server: AE@HOST:PORT, a "
-        "URL, or a name in servers.toml.",
-    ).complete = COMPLETE_WORD  # type: ignore[attr-defined]
+    command.add_paths()
     rows = [row for row in (*OPTIONS, ROWS["server"]) if row.where & Place.COMMAND]
     for group in (Group.FILES, Group.SERVER, Group.TLS):
         command.add_options(group.title, [row for row in rows if row.group is group])

@@ -6,7 +6,6 @@ from ..option_types import Group, Place
 from ..options import OPTIONS
 from . import check, echo, servers
 from .command_options import COMMAND_OPTIONS
-from .completion import COMPLETE_WORD
 from .help import add_completion, add_help, add_version
 from .parser import Parser
 
@@ -71,13 +70,7 @@ def parser() -> Parser:
         "       dicom-send echo AE@HOST:PORT [options]\n"
         "       dicom-send servers [--test] [NAME...]",
     )
-    command.add_argument(
-        "words",
-        nargs="*",
-        metavar="PATH",
-        help="A file, a folder or an archive. The last argument is the server: AE@HOST:PORT, a "
-        "URL, or a name in servers.toml.",
-    ).complete = COMPLETE_WORD  # type: ignore[attr-defined]
+    command.add_paths()
     rows = [row for row in (*OPTIONS, *COMMAND_OPTIONS) if row.where & Place.COMMAND]
     for group in Group:
         command.add_options(group.title, [row for row in rows if row.group is group])

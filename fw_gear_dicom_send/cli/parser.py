@@ -13,7 +13,7 @@ from typing import Any, ClassVar, NoReturn
 from ..errors import UsageError
 from ..option_types import Option, Place
 from ..option_values import BOOLEAN, SWITCH
-from .completion import COMPLETIONS
+from .completion import COMPLETE_WORD, COMPLETIONS
 from .options import naming, with_flags
 from .suggestions import similar
 
@@ -74,6 +74,16 @@ class Parser(ArgumentParser):
             action
         )
         return action
+
+    def add_paths(self) -> None:
+        """Add the paths to read, with the server as the last word."""
+        self.add_argument(
+            "words",
+            nargs="*",
+            metavar="PATH",
+            help="A file, a folder or an archive. The last argument is the server: AE@HOST:PORT, a "
+            "URL, or a name in servers.toml.",
+        ).complete = COMPLETE_WORD  # type: ignore[attr-defined]
 
     def add_options(
         self, title: str, options: Iterable[Option], text: Callable[[Option], str] | None = None

@@ -116,7 +116,7 @@ class StowAttempts:
                     if context.transfer_syntax in COMPRESSIONS:
                         remarks = (converted,) if converted else remarks
                         continue
-                    reason = converted or Reason(Kind.NOT_CONVERTIBLE, _describe(own))
+                    reason = converted or Reason(Kind.NOT_CONVERTIBLE, own.text)
                     return Judged(NotSent(reason, remarks=remarks))
                 with closing(converted):
                     found = self._request(converted, context, history, opened_after)
@@ -127,8 +127,7 @@ class StowAttempts:
             if found:
                 return _with_remarks(found, remarks)
             self._refused.add(context)
-        described = _describe(own)
-        return Judged(NotSent(Reason(Kind.NOT_ACCEPTED, described), remarks=remarks))
+        return Judged(NotSent(Reason(Kind.NOT_ACCEPTED, own.text), remarks=remarks))
 
     def _with_checksum(self, found: Try | None, converted: SOPInstance) -> Try | None:
         """Return the result of a converted image with its CRC-32, if that is needed."""
@@ -147,7 +146,7 @@ class StowAttempts:
         if context.transfer_syntax in COMPRESSIONS or not is_fit:
             names = map(name_of, (own.transfer_syntax, context.transfer_syntax))
             return Reason(Kind.CONVERTED_AS_ASKED, " to ".join(names))
-        detail = f"{_describe(own)} only as {name_of(context.transfer_syntax)}"
+        detail = f"{own.text} only as {name_of(context.transfer_syntax)}"
         return Reason(Kind.CONVERTED, detail)
 
     def _converted(self, instance: SOPInstance, context: Context) -> SOPInstance | Reason | None:
@@ -289,7 +288,3 @@ def _log_request(
             seconds * 1000,
             exchange.response.words,
         )
-
-
-def _describe(context: Context) -> str:
-    return f"{name_of(context.abstract_syntax)} in {name_of(context.transfer_syntax)}"

@@ -101,10 +101,10 @@ class StoreAttempts:
         is_fit = own in candidates
         context = choose(candidates, assoc.accepted)
         if context is None:
-            return _failure(Kind.NOT_ACCEPTED, _describe(own if is_fit else candidates[0]))
+            return _failure(Kind.NOT_ACCEPTED, (own if is_fit else candidates[0]).text)
         if context == own:
             return self._request(assoc, instance, context, history)
-        change = f"{_describe(own)} only as {name_of(context.transfer_syntax)}"
+        change = f"{own.text} only as {name_of(context.transfer_syntax)}"
         if mode is ConversionMode.NEVER:
             return _failure(Kind.CONVERSION_OFF, change)
         is_compressed = mode is ConversionMode.LOSSLESS and context.transfer_syntax in COMPRESSIONS
@@ -113,7 +113,7 @@ class StoreAttempts:
             if is_compressed and converted == _NO_SPACE and not self._fails(instance, history):
                 converted = Reason(Kind.NOT_COMPRESSED, _NO_SPACE.text)
             if not is_compressed or converted == _NO_SPACE:
-                return Judged(NotSent(converted or Reason(Kind.NOT_CONVERTIBLE, _describe(own))))
+                return Judged(NotSent(converted or Reason(Kind.NOT_CONVERTIBLE, own.text)))
             judged = self._store(assoc, instance, history, ConversionMode.WHEN_NEEDED)
             return _with_remark(judged, converted) if converted else judged
         with closing(converted):
@@ -196,7 +196,3 @@ def _request_of(
 
 def _context_of(instance: SOPInstance) -> Context:
     return Context(instance.sop_class_uid, instance.transfer_syntax_uid)
-
-
-def _describe(context: Context) -> str:
-    return f"{name_of(context.abstract_syntax)} in {name_of(context.transfer_syntax)}"

@@ -16,6 +16,7 @@ from ..dicom.uids import (
     EXPLICIT_VR_LITTLE_ENDIAN,
     IMPLICIT_VR_LITTLE_ENDIAN,
     VERIFICATION,
+    name_of,
 )
 from ..option_values import ConversionMode
 
@@ -40,6 +41,11 @@ class Context:
 
     abstract_syntax: str
     transfer_syntax: str
+
+    @property
+    def text(self) -> str:
+        """The names of both, for people."""
+        return f"{name_of(self.abstract_syntax)} in {name_of(self.transfer_syntax)}"
 
 
 ECHO = Context(VERIFICATION, IMPLICIT_VR_LITTLE_ENDIAN)

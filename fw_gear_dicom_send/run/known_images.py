@@ -226,7 +226,7 @@ class _UIDTable:
 
 
 def _other_image(first: str) -> NotSent:
-    """Return the result of an image whose UID another image has; `first` says where that is."""
+    """Return the result of an image with the UID of an earlier one, which is at `first`."""
     return NotSent(Reason(Kind.DUPLICATE_UID, first))
 
 

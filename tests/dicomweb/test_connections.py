@@ -1,4 +1,4 @@
-"""Connections by TLS, through proxies, in outages and at limits."""
+"""Connections over TLS, through proxies, during outages and at limits."""
 
 import socket
 import threading

@@ -116,7 +116,7 @@ def test_a_slow_server_behind_nginx_is_busy() -> None:
 
 
 def test_nginx_ends_tls(tmp_path: Path, web_orthanc: DicomWebOrthanc) -> None:
-    """Images arrive by TLS; an untrusted certificate, or plain HTTP, fails the check."""
+    """Images arrive over TLS; an untrusted certificate, or plain HTTP, fails the check."""
     identity, other = issue(tmp_path / "server"), issue(tmp_path / "other")
     with Nginx(web_orthanc.http_port, identity=identity) as proxy:
         with web_sender(proxy.url, transport=secure(identity)) as sender:
