@@ -5,7 +5,6 @@ import re
 from argparse import ArgumentError, ArgumentParser
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from difflib import get_close_matches
 
 from ..errors import UsageError
 from .console import command_line
@@ -31,6 +30,9 @@ def similar(word: str, known: Iterable[str]) -> str:
 
     A word also resembles a known one that it begins. Dashes and underscores count as equal.
     """
+    # Few command lines have a mistake.
+    from difflib import get_close_matches
+
     words = {_plain(one): one for one in reversed(list(known))}
     typed = _plain(word)
     begun = [plain for plain in reversed(words) if plain.startswith(typed)]
