@@ -1,6 +1,8 @@
 """Threads, sockets and files that a test leaves behind."""
 
+import gc
 import os
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
@@ -23,8 +25,12 @@ def nothing_is_left() -> Iterator[None]:
     def left() -> set[object]:
         return {*threading.enumerate(), *_open_files()} - threads - files
 
-    if not wait_for(lambda: not left(), TIME_TO_END):
-        pytest.fail(f"The test left behind: {left()}")
+    if wait_for(lambda: not left(), TIME_TO_END):
+        return
+    gc.collect()  # Garbage of a server or HTTP client in the test may hold a socket.
+    if rest := left():
+        sockets = [one for one in gc.get_objects() if isinstance(one, socket.socket)]
+        pytest.fail(f"The test left behind: {rest}. Open sockets: {sockets}")
 
 
 def _open_files() -> set[str]:
