@@ -4,12 +4,14 @@ ARG BASE_DIGEST=
 
 FROM ${BASE_IMAGE}${BASE_DIGEST:+@}${BASE_DIGEST} AS packages
 COPY requirements-build.txt requirements.txt /
-# memoization has no wheel. The tools that build it are not copied to the image.
+# memoization has no wheel. The tools that build it are not copied to the image. fw-gear requires the
+# SDK, but works without it, and run.py does not let it import the SDK.
 RUN export PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_REQUIRE_HASHES=1 PIP_ONLY_BINARY=:all: \
     && python -m venv --without-pip /opt/venv \
     && python -m pip install --target /opt/build -r /requirements-build.txt \
     && PYTHONPATH=/opt/build python -m pip --python /opt/venv/bin/python install \
-        --no-binary memoization --no-build-isolation --use-pep517 -r /requirements.txt
+        --no-binary memoization --no-build-isolation --use-pep517 -r /requirements.txt \
+    && python -m pip --python /opt/venv/bin/python uninstall -y flywheel-sdk
 
 FROM ${BASE_IMAGE}${BASE_DIGEST:+@}${BASE_DIGEST}
 ARG MANIFEST=manifest.json

@@ -7,9 +7,6 @@ from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 
-from flywheel_gear_toolkit import GearToolkitContext
-from flywheel_gear_toolkit.utils.metadata import Metadata
-
 from fw_gear_dicom_send import senders
 from fw_gear_dicom_send.account import Account
 from fw_gear_dicom_send.config import SendConfig, parse
@@ -19,6 +16,17 @@ from fw_gear_dicom_send.flywheel import FlywheelSource
 from fw_gear_dicom_send.report.output import remove
 from fw_gear_dicom_send.report.progress import Progress
 from fw_gear_dicom_send.run.pipeline import DEFAULT_WAITS, ProgressFactory, Waits, run
+
+# The toolkit works without the SDK and numpy, but imports them if it can, for half of the start.
+# None in `sys.modules` makes an import fail (Python Language Reference 5.3.1).
+_hidden = {"flywheel", "numpy"} - sys.modules.keys()
+sys.modules.update(dict.fromkeys(_hidden))  # type: ignore[arg-type]
+try:
+    from flywheel_gear_toolkit import GearToolkitContext
+    from flywheel_gear_toolkit.utils.metadata import Metadata
+finally:
+    for _name in _hidden:
+        del sys.modules[_name]
 
 METADATA_FILE = ".metadata.json"
 
