@@ -1,6 +1,7 @@
 """Inflation and CRC-32 by isal, which takes half the time of zlib; by zlib if isal is missing.
 
-`InflateError` means that a stream is damaged.
+`InflateError` means that a stream is damaged. isal accepts some damage that zlib rejects, so only
+data with a checksum is inflated by it.
 """
 
 try:
