@@ -4,8 +4,12 @@ import bz2
 import lzma
 import zlib
 from collections.abc import Callable
+from functools import partial
+from io import RawIOBase
+from typing import Any, BinaryIO
 
-from .limits import PACKED_CHUNK_SIZE, ByteStream, TrailingGarbageError, read_fully
+from ..inflation import InflateError, decompressobj
+from .limits import CHUNK_SIZE, PACKED_CHUNK_SIZE, TrailingGarbageError, read_fully
 
 # `xz -9` needs 65 MiB; the format allows 4 GiB.
 LZMA_MEMORY = 256 << 20
@@ -17,14 +21,15 @@ class ZlibDecompressor:
 
     eof, needs_input, unused_data = False, True, b""
 
-    def __init__(self, wbits: int) -> None:
+    def __init__(self, wbits: int, new_codec: Callable[[int], Any] = decompressobj) -> None:
         """Decompress the format that `wbits` means in zlib."""
-        self._codec = zlib.decompressobj(wbits)
+        self.wbits = wbits
+        self._codec = new_codec(wbits)
 
     def decompress(self, data: bytes, max_length: int) -> bytes:
         """Return at most `max_length` bytes."""
         codec = self._codec
-        unpacked = codec.decompress(codec.unconsumed_tail + data, max_length)
+        unpacked: bytes = codec.decompress(codec.unconsumed_tail + data, max_length)
         self.eof, self.needs_input = codec.eof, not codec.unconsumed_tail
         self.unused_data = codec.unused_data
         return unpacked
@@ -70,11 +75,14 @@ class DecompressedStream:
     With `magic`, further streams that start with it may follow the first, padded with zeros, as
     `cat a.gz b.gz` writes them. Any other trailing data raises TrailingGarbageError, or is ignored
     with `ignore_garbage`, as gzip does. A truncated stream raises EOFError.
+
+    isal decodes up to 64 KiB ahead, and returns none of it at an error. zlib then reads the source
+    from its start again, so that nothing before the damage is lost.
     """
 
     def __init__(
         self,
-        source: ByteStream,
+        source: BinaryIO | RawIOBase,
         codec: Callable[[], Codec],
         magic: bytes = b"",
         start: bytes = b"",
@@ -88,9 +96,30 @@ class DecompressedStream:
         self._magic = magic
         self._ignore_garbage = ignore_garbage
         self._pending = start
+        self._position = 0
 
     def read(self, size: int) -> bytes:
         """Return at most `size` bytes; empty only at the end."""
+        try:
+            data = self._read(size)
+        except InflateError:
+            if not isinstance(self._codec, ZlibDecompressor):
+                raise
+            self._restart(self._codec.wbits)
+            data = self._read(size)
+        self._position += len(data)
+        return data
+
+    def _restart(self, wbits: int) -> None:
+        """Decompress the source again, by zlib, up to the current position."""
+        self._source.seek(0)
+        self._new_codec = partial(ZlibDecompressor, wbits, zlib.decompressobj)
+        self._codec = self._new_codec()
+        position = 0
+        while position < self._position:
+            position += len(self._read(min(self._position - position, CHUNK_SIZE)))
+
+    def _read(self, size: int) -> bytes:
         while not self._codec.eof or self._next_stream():
             needs_input = self._codec.needs_input
             data = b""

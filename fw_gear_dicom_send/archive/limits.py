@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from threading import Lock
 from typing import Protocol
 
+from ..inflation import InflateError
+
 HEAD_SIZE = 4096
 """Bytes at the start of a member that show whether it is DICOM."""
 CHUNK_SIZE = 1 << 20
@@ -26,6 +28,7 @@ READ_ERRORS = (
     LookupError,
     struct.error,
     zlib.error,
+    InflateError,
     lzma.LZMAError,
     zipfile.BadZipFile,
     tarfile.TarError,

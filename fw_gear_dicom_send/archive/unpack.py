@@ -1,7 +1,6 @@
 """Unpacking of archive members to nameless files, within limits."""
 
 import errno
-import zlib
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import BinaryIO
 
 from ..dicom.temporary_files import MAX_IN_MEMORY, new_temporary_file
 from ..dicom.types import Unreadable
+from ..inflation import crc32
 from ..reasons import Kind, Reason, Skipped
 from .formats import format_of
 from .limits import CHUNK_SIZE, HEAD_SIZE, Budget, ByteStream, Limits, reading
@@ -76,7 +76,7 @@ class Unpacker:
             with reading():
                 while data := content.read(CHUNK_SIZE):
                     self.budget.spend(len(data))
-                    crc = zlib.crc32(data, crc)
+                    crc = crc32(data, crc)
             if crc != declared.crc:
                 return Unreadable(Reason(Kind.CORRUPT_MEMBER), declared.number, declared.name)
             content.seek(0)
@@ -144,7 +144,7 @@ def _copy(
         if copied > (max_size if size is None else size):
             return Kind.MEMBER_TOO_LARGE
         if crc is not None:
-            actual_crc = zlib.crc32(data, actual_crc)
+            actual_crc = crc32(data, actual_crc)
         file.write(data)
         with reading():
             data = source.read(CHUNK_SIZE)

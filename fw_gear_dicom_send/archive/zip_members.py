@@ -13,6 +13,7 @@ from typing import BinaryIO
 
 from ..dicom.temporary_files import MAX_IN_MEMORY
 from ..dicom.types import Unreadable
+from ..inflation import crc32, decompressobj
 from ..reasons import Kind, Reason, Skipped
 from .decompress import (
     LZMA_MEMORY,
@@ -152,13 +153,13 @@ def _whole_content(file: SharedFile, entry: ZipEntry, start: int) -> bytes | Non
     """Unpack a small member to memory; return None if it differs from its declaration."""
     data = file.read_at(start, entry.packed_size)
     if entry.method == zipfile.ZIP_DEFLATED:
-        codec = zlib.decompressobj(-zlib.MAX_WBITS)
+        codec = decompressobj(-zlib.MAX_WBITS)
         data = codec.decompress(data, entry.size + 1)
         if not codec.eof:
             return None
     elif entry.method != zipfile.ZIP_STORED:
         return None
-    is_whole = len(data) == entry.size and zlib.crc32(data) == entry.crc
+    is_whole = len(data) == entry.size and crc32(data) == entry.crc
     return data if is_whole else None
 
 

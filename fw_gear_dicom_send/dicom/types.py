@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import BinaryIO
-from zlib import crc32
 
+from ..inflation import crc32
 from ..reasons import Reason
 from .privacy import Identity
 

@@ -1,8 +1,8 @@
 """CRC-32 of the dataset in an answer of WADO-RS, read block by block (PS3.18 10.4, RFC 2046)."""
 
 import re
-from zlib import crc32
 
+from ..inflation import crc32
 from .messages import Response
 
 _MAX_START = 1 << 20

@@ -16,6 +16,7 @@ LAYERS = (
         "retry",
         "text",
         "imports",
+        "inflation",
         "name_patterns",
         "server_url",
         "bandwidth",
