@@ -56,6 +56,12 @@ SEVERAL: tuple[Sender, ...] = (Command(), Command(4), Command(16), Replay(16))
 ONE: tuple[Sender, ...] = (Command(1), DCMSENDS[0], STORESCUS[0])
 FAR_SENDERS = {"mr-far": SEVERAL, "ct-far": SEVERAL, "mr-few": ONE, "ct-few": ONE}
 """Senders to near and far servers, by data set."""
+NEAR_SENDERS: dict[str, tuple[Sender, ...]] = {
+    "one": (Command(), Gear(4), DCMSENDS[0], STORESCUS[0]),
+    "tgz": (Gear(4), Command(), Command(4), DCMSENDS[0], Replay(4)),
+    **dict.fromkeys(ENCODERS, (Command(), DCMSENDS[0])),
+}
+"""Senders of a data set that not all programs send."""
 
 
 @dataclass(frozen=True)
@@ -165,18 +171,13 @@ def blocks(options: Options, targets: Sequence[Target], made: Sequence[DataSet])
 
 def senders_of(options: Options, target: Target, data: DataSet) -> tuple[Sender, ...]:
     """Return the senders of a data set to a target, without those that take too long."""
-    if target in GROUPS[FAR]:
-        return FAR_SENDERS.get(data.name, ())
     if target in GROUPS[DICOMWEB]:
         return web_senders(options, target, data)
-    if data.name in FAR_SENDERS:
+    is_far, is_converted = data.name in FAR_SENDERS, data.name in ENCODERS
+    if is_far != (target in NEAR_AND_FAR) or (is_converted and target is not STORESCP):
         return ()
-    if data.name == "one":
-        return (Command(), Gear(4), DCMSENDS[0], STORESCUS[0])
-    if data.name in ENCODERS:
-        return (Command(), DCMSENDS[0]) if target is STORESCP else ()
-    if data.name == "tgz":
-        return (Gear(4), Command(), Command(4), DCMSENDS[0], Replay(4))
+    if senders := (FAR_SENDERS | NEAR_SENDERS).get(data.name):
+        return senders
     rivals = tuple(installed(options.rivals)) if options.rivals else ()
     peers: tuple[Sender, ...] = (Peer(options.peer),) if options.peer else ()
     own = (Gear(1), Gear(4), Gear(1, uses_tls=True), Gear(4, uses_tls=True))
