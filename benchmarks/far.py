@@ -122,6 +122,8 @@ def _checked(result: int) -> None:
 
 def main(argv: Sequence[str]) -> int:
     """Forward packets between two tun devices, each some seconds late, until killed."""
+    with suppress(PermissionError):  # Otherwise, packets are later still on a busy machine.
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
     seconds, one, other = float(argv[0]), int(argv[1]), int(argv[2])
     queues: dict[int, deque[tuple[float, bytes]]] = {one: deque(), other: deque()}
     opposite = {one: other, other: one}
