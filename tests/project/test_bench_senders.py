@@ -8,13 +8,15 @@ import pytest
 
 from benchmarks.connections import ConnectionWatch
 from benchmarks.datasets import make_ct, make_ct_tgz, make_mr
+from benchmarks.far import why_unavailable
 from benchmarks.goals import goals
 from benchmarks.replay import read_image, replay
 from benchmarks.results import Data, Machine, Named, Results, Run, rows_of
 from benchmarks.senders import Command, Gear, Replay, Sender
-from benchmarks.targets import STORESCP, WEB_SINK, Target
+from benchmarks.targets import NEAR_AND_FAR, STORESCP, WEB_SINK, Target
 from tests.support.instances import dataset_of
 from tests.support.pacs import HOST, StoreSCP
+from tests.support.programs import skip_outside_ci
 from tests.support.waiting import wait_for
 
 
@@ -54,6 +56,23 @@ def test_senders_return_the_number_of_sent_images(
         sending = sender.send(data, server, tmp_path / "work")
 
     assert (sending.process.exit_code, sending.sent) == (0, 3), sending.process.output
+
+
+@pytest.mark.slow
+def test_a_far_server_receives_images(tmp_path: Path) -> None:
+    """The gear sends to an Orthanc 10 ms away, from a session of a site that is near."""
+    if reason := why_unavailable():
+        skip_outside_ci(reason)
+    data = make_ct_tgz(tmp_path / "data", 3)
+    (tmp_path / "work").mkdir()
+    target = next(target for target in NEAR_AND_FAR if target.name == "orthanc-10ms")
+
+    with target.open() as server:
+        sending = Gear(2).send(data, server, tmp_path / "work")
+        stored = server.stored()
+
+    assert (sending.process.exit_code, sending.sent, stored) == (0, 3, 3), sending.process.output
+    assert server.sending_seconds() > 0.02
 
 
 def test_the_time_with_a_connection_is_measured() -> None:
