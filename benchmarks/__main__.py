@@ -47,7 +47,7 @@ TARGETS_BY_NAME = {
     **{target.name: (target,) for group in GROUPS.values() for target in group},
 }
 MIN_IMAGES = 8
-FEW = 24
+FEW = 16
 """Images for a sender with one association to a distant server."""
 DCMSENDS = (Dcmsend(has_nodelay=False), Dcmsend(has_nodelay=True))
 STORESCUS = (Storescu(has_nodelay=False), Storescu(has_nodelay=True))
@@ -213,7 +213,7 @@ def data_sets(options: Options, folder: Path) -> Iterator[DataSet]:
         yield from datasets.make_compressed(folder, options.count(100))
     if "far" in options.sets:
         yield datasets.make_mr(folder, options.count(400), "mr-far")
-        yield datasets.make_ct(folder, options.count(200), "ct-far")
+        yield datasets.make_ct(folder, options.count(100), "ct-far")
         yield datasets.make_mr(folder, options.count(FEW), "mr-few")
         yield datasets.make_ct(folder, options.count(FEW), "ct-few")
 

@@ -117,7 +117,7 @@ def _enter(namespace: int) -> None:
 
 def _checked(result: int) -> None:
     if result:
-        raise OSError(ctypes.get_errno(), "no network namespaces")
+        raise OSError(number := ctypes.get_errno(), os.strerror(number))
 
 
 def main(argv: Sequence[str]) -> int:

@@ -123,9 +123,9 @@ FULL = {
     "rle": 20_000_000,
     "jpeg-ls": 20_000_000,
     "mr-far": 14_000_000,
-    "ct-far": 105_000_000,
-    "mr-few": 800_000,
-    "ct-few": 12_000_000,
+    "ct-far": 50_000_000,
+    "mr-few": 500_000,
+    "ct-few": 8_000_000,
 }
 """Minimum bytes of each data set; the bars do not apply to a smaller trial."""
 SECONDS, CPU_SECONDS = attrgetter("seconds"), attrgetter("cpu_seconds")
