@@ -33,11 +33,6 @@ class Goal:
     rivals: tuple[str, ...] = ()
 
     @property
-    def claim(self) -> str:
-        """The value in words."""
-        return f"{self.what}, beside {' or '.join(self.rivals)}" if self.rivals else self.what
-
-    @property
     def suffix(self) -> str:
         """The unit of the limit."""
         return " times" if self.rivals else self.unit
@@ -79,8 +74,9 @@ def goals(results: Results) -> Iterator[Outcome]:
         if value is None or goal.data not in data:
             continue
         run = f"{senders[goal.sender]}, {data[goal.data]} to {targets[goal.target]}"
+        rivals = " or ".join(senders[name] for name in goal.rivals if name in senders)
         yield Outcome(
-            claim=f"{run}: {goal.claim}",
+            claim=f"{run}: {goal.what}{rivals and f', beside {rivals}'}",
             bound=goal.bound,
             measured=f"{number(value)}{goal.suffix}",
             holds=goal.holds(value),

@@ -32,6 +32,7 @@ FAR_TABLES: tuple[tuple[str, tuple[str, ...], Callable[[Row], float | None]], ..
 """Title, data sets and value of each table of near and far servers."""
 SUMMARY = (
     "replay-4",
+    "command-default",
     "command-4",
     "gear-4",
     "dcmsend",
