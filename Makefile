@@ -14,6 +14,7 @@
 # make soak          send 50,000 images to a server that fails repeatedly
 # make bench         compare the gear with other senders, for docs/; BENCH="--scale 0.1" for a trial
 # make bench-peer    the same, including the published gear in a separate environment
+# make bench-far     measure near and far servers only (needs root and /dev/net/tun)
 # make bench-dicomweb  measure DICOMweb only
 # make bench-claims  measure single claims of the documentation
 # make pictures      make the pictures of README.md (needs Chromium)
@@ -44,7 +45,7 @@ PEER := .venv-peer
 RIVALS := .rivals
 AXE := .axe
 
-.PHONY: FORCE demo check lint test coverage check-pythons check-next check-manifests check-wheel image image-test soak bench bench-peer bench-dicomweb bench-claims \
+.PHONY: FORCE demo check lint test coverage check-pythons check-next check-manifests check-wheel image image-test soak bench bench-far bench-peer bench-dicomweb bench-claims \
 	docs pictures site lock audit clean
 
 demo: $(VENV)/.runtime
@@ -98,6 +99,10 @@ bench: $(VENV)/.bench $(RIVALS)/.installed
 bench-peer: $(VENV)/.bench $(RIVALS)/.installed $(PEER)/.peer
 	sh scripts/servers.sh
 	$(BIN)/python -m benchmarks $(BENCH) --rivals $(RIVALS) --peer $(PEER)/bin/python
+
+bench-far: $(VENV)/.bench
+	sh scripts/servers.sh
+	$(BIN)/python -m benchmarks --docs docs --sets far --targets far
 
 bench-dicomweb: $(VENV)/.bench $(RIVALS)/.installed
 	sh scripts/servers.sh

@@ -1,7 +1,7 @@
 """Measure the gear beside other senders, and print the results.
 
-python -m benchmarks [--rounds N] [--sets mr,ct,multiframe,tgz]
-    [--targets orthanc,storescp,distance]
+python -m benchmarks [--rounds N] [--sets mr,ct,multiframe,tgz] [--targets orthanc,storescp]
+python -m benchmarks --sets far --targets far
 """
 
 import argparse
@@ -13,19 +13,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks import datasets
-from benchmarks.datasets import DataSet
-from benchmarks.goals import goals
+from benchmarks.datasets import ENCODERS, DataSet
+from benchmarks.far import why_unavailable
 from benchmarks.machine import this_machine
 from benchmarks.rawcopy import raw_copy_seconds
-from benchmarks.render import DICOMWEB, RESULTS, write_docs
+from benchmarks.render import DICOMWEB, FAR, RESULTS, goals_section, write_docs
 from benchmarks.results import Data, Named, Results, rows_of, save
 from benchmarks.rivals import Dcmsend, Peer, Storescu, installed, installed_for_web
 from benchmarks.rounds import Block, Rounds, print_progress, run_block
 from benchmarks.senders import Command, Gear, Replay, Sender
-from benchmarks.tables import outcomes_table, tables
+from benchmarks.tables import near_and_far, tables
 from benchmarks.targets import (
     BESIDE_SINK,
-    DISTANCE,
+    NEAR_AND_FAR,
     ORTHANC,
     STORESCP,
     WEB_DISTANCE,
@@ -35,16 +35,33 @@ from benchmarks.targets import (
 )
 from tests.support.pacs import ServerError
 
-SETS = ("mr", "ct", "multiframe", "tgz")
+SETS = ("mr", "ct", "multiframe", "tgz", "one", "compressed", "far")
 GROUPS = {
-    RESULTS: (ORTHANC, STORESCP, DISTANCE),
+    RESULTS: (ORTHANC, STORESCP),
+    FAR: NEAR_AND_FAR,
     DICOMWEB: (WEB_ORTHANC, WEB_SINK, BESIDE_SINK, WEB_DISTANCE),
 }
 """Targets that are measured together, by the file for their results."""
-TARGETS_BY_NAME = {target.name: target for group in GROUPS.values() for target in group}
+TARGETS_BY_NAME = {
+    "far": NEAR_AND_FAR,
+    **{target.name: (target,) for group in GROUPS.values() for target in group},
+}
 MIN_IMAGES = 8
+FEW = 16
+"""Images for a sender with one association to a distant server."""
 DCMSENDS = (Dcmsend(has_nodelay=False), Dcmsend(has_nodelay=True))
 STORESCUS = (Storescu(has_nodelay=False), Storescu(has_nodelay=True))
+WEB_SETS = ("mr", "ct", "multiframe")
+SEVERAL: tuple[Sender, ...] = (Command(), Command(4), Command(16), Replay(16))
+ONE: tuple[Sender, ...] = (Command(1), DCMSENDS[0], STORESCUS[0])
+FAR_SENDERS = {"mr-far": SEVERAL, "ct-far": SEVERAL, "mr-few": ONE, "ct-few": ONE}
+"""Senders to near and far servers, by data set."""
+NEAR_SENDERS: dict[str, tuple[Sender, ...]] = {
+    "one": (Command(), Gear(4), DCMSENDS[0], STORESCUS[0]),
+    "tgz": (Gear(4), Command(), Command(4), DCMSENDS[0], Replay(4)),
+    **dict.fromkeys(ENCODERS, (Command(), DCMSENDS[0])),
+}
+"""Senders of a data set that not all programs send."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +89,7 @@ def main(argv: Sequence[str]) -> int:
             parser.error(f"{', '.join(unknown)}: is not one of {', '.join(known)}")
     options = Options(
         sets=arguments.sets,
-        targets=tuple(TARGETS_BY_NAME[name] for name in arguments.targets),
+        targets=possible([one for name in arguments.targets for one in TARGETS_BY_NAME[name]]),
         scale=arguments.scale,
         senders=arguments.senders,
         peer=arguments.peer.absolute() if arguments.peer else None,
@@ -94,9 +111,8 @@ def main(argv: Sequence[str]) -> int:
         if arguments.docs:
             arguments.docs.mkdir(parents=True, exist_ok=True)
             save(results, arguments.docs / name)
-        sys.stdout.write(tables(results))
-        if found := list(goals(results)):
-            sys.stdout.write(f"\n### Performance goals\n\n{outcomes_table(found)}")
+        sys.stdout.write(near_and_far(results) if name == FAR else tables(results))
+        sys.stdout.write("".join(f"\n{block}" for block in goals_section([results])))
     if arguments.docs:
         write_docs(arguments.docs)
     return 1 if any(run.failure for results in measured.values() for run in results.runs) else 0
@@ -129,6 +145,14 @@ def argument_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def possible(targets: Sequence[Target]) -> tuple[Target, ...]:
+    """Return the targets, without those of distances if this machine has no distant servers."""
+    if any(target.round_trip for target in targets) and (reason := why_unavailable()):
+        print_progress(f"Distant servers are not measured: {reason}")
+        return tuple(one for one in targets if not one.round_trip and one not in NEAR_AND_FAR)
+    return tuple(targets)
+
+
 def names_in(text: str) -> tuple[str, ...]:
     """Return the names in a comma-separated list."""
     return tuple(text.split(","))
@@ -147,25 +171,24 @@ def blocks(options: Options, targets: Sequence[Target], made: Sequence[DataSet])
 
 def senders_of(options: Options, target: Target, data: DataSet) -> tuple[Sender, ...]:
     """Return the senders of a data set to a target, without those that take too long."""
-    peers: tuple[Sender, ...] = (Peer(options.peer),) if options.peer else ()
     if target in GROUPS[DICOMWEB]:
         return web_senders(options, target, data)
-    if target is DISTANCE:
-        if data.name == "tgz":
-            return ()
-        return (Gear(1), Gear(4), Gear(8), Command(4), *DCMSENDS, *peers)
-    if data.name == "tgz":
-        return (Gear(4), Command(4), DCMSENDS[0], Replay(4))
+    is_far, is_converted = data.name in FAR_SENDERS, data.name in ENCODERS
+    if is_far != (target in NEAR_AND_FAR) or (is_converted and target is not STORESCP):
+        return ()
+    if senders := (FAR_SENDERS | NEAR_SENDERS).get(data.name):
+        return senders
     rivals = tuple(installed(options.rivals)) if options.rivals else ()
-    by_tls = (Gear(1, uses_tls=True), Gear(4, uses_tls=True)) if target.open_tls else ()
-    own = (Gear(1), Gear(4), *by_tls, Command(1), Command(4), Replay(1), Replay(4))
-    return (*own, *DCMSENDS, *STORESCUS, *rivals, *peers)
+    peers: tuple[Sender, ...] = (Peer(options.peer),) if options.peer else ()
+    own = (Gear(1), Gear(4), Gear(1, uses_tls=True), Gear(4, uses_tls=True))
+    commands = (Command(), Command(1), Command(4), Replay(1), Replay(4))
+    return (*own, *commands, *DCMSENDS, *STORESCUS, *rivals, *peers)
 
 
 def web_senders(options: Options, target: Target, data: DataSet) -> tuple[Sender, ...]:
     """Return the senders of a data set to a DICOMweb server, or by C-STORE beside them."""
     rivals = tuple(installed_for_web(options.rivals)) if options.rivals else ()
-    if data.name == "tgz" or (target is WEB_DISTANCE and data.images == 1):
+    if data.name not in WEB_SETS or (target is WEB_DISTANCE and data.images == 1):
         return ()
     if target is BESIDE_SINK:
         return (Command(1), Command(4))
@@ -184,6 +207,15 @@ def data_sets(options: Options, folder: Path) -> Iterator[DataSet]:
         yield datasets.make_multiframe(folder, options.count(600))
     if "tgz" in options.sets:
         yield datasets.make_ct_tgz(folder, options.count(1000))
+    if "one" in options.sets:
+        yield datasets.make_mr(folder, 1, "one")
+    if "compressed" in options.sets:
+        yield from datasets.make_compressed(folder, options.count(100))
+    if "far" in options.sets:
+        yield datasets.make_mr(folder, options.count(400), "mr-far")
+        yield datasets.make_ct(folder, options.count(100), "ct-far")
+        yield datasets.make_mr(folder, options.count(FEW), "mr-few")
+        yield datasets.make_ct(folder, options.count(FEW), "ct-few")
 
 
 def measure(to_compare: Sequence[Block], rounds: Rounds) -> Results:

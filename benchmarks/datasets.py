@@ -2,6 +2,7 @@
 
 import gzip
 import random
+import subprocess
 import tarfile
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
@@ -14,10 +15,17 @@ from pydicom.dataset import Dataset
 from pydicom.filewriter import dcmwrite
 
 from benchmarks.headers import ct_header, enhanced_ct_header, mr_header
+from tests.support.programs import path_of
 
 IMAGES_IN_SERIES = 200
 SEED = 20250102
 LEVEL = 1
+ENCODERS = {
+    "jpeg-lossless": ("JPEG Lossless", "dcmcjpeg"),
+    "rle": ("RLE Lossless", "dcmcrle"),
+    "jpeg-ls": ("JPEG-LS Lossless", "dcmcjpls"),
+}
+"""Transfer syntax and program of DCMTK for each compressed data set."""
 SIX_BITS = bytes(value & 0x3F for value in range(256))
 
 
@@ -40,18 +48,31 @@ class DataSet:
     first: "DataSet | None" = None
 
 
-def make_mr(folder: Path, images: int = 2000) -> DataSet:
+def make_mr(folder: Path, images: int = 2000, name: str = "mr") -> DataSet:
     """Create single-frame MR images of 128 x 128 pixels, about 35 KB each, and a zip of them."""
-    files = _make_files(folder / "mr", images, mr_header, pixels=128)
-    title = f"{images} MR images, 128 x 128"
-    return _archived("mr", title, files, folder, zip_of, reads_archive=False)
+    files = _make_files(folder / name, images, mr_header, pixels=128)
+    title = f"{images} MR image{'s' * (images > 1)}, 128 x 128"
+    return _archived(name, title, files, folder, zip_of, reads_archive=False)
 
 
-def make_ct(folder: Path, images: int = 400) -> DataSet:
+def make_ct(folder: Path, images: int = 400, name: str = "ct") -> DataSet:
     """Create single-frame CT images of 512 x 512 pixels, about 527 KB each, and a zip of them."""
-    files = _make_files(folder / "ct", images, ct_header, pixels=512)
+    files = _make_files(folder / name, images, ct_header, pixels=512)
     title = f"{images} CT images, 512 x 512"
-    return _archived("ct", title, files, folder, zip_of, reads_archive=False)
+    return _archived(name, title, files, folder, zip_of, reads_archive=False)
+
+
+def make_compressed(folder: Path, images: int = 100) -> Iterator[DataSet]:
+    """Compress CT images like those of `make_ct` with each of DCMTK's lossless encoders."""
+    plain = folder / "plain"
+    originals = _make_files(plain, images, ct_header, pixels=512)
+    for name, (syntax, program) in ENCODERS.items():
+        files = [folder / name / path.relative_to(plain) for path in originals]
+        for original, file in zip(originals, files, strict=True):
+            file.parent.mkdir(parents=True, exist_ok=True)
+            subprocess.run([path_of(program), original, file], check=True)  # noqa: S603 - DCMTK
+        title = f"{images} CT images in {syntax}, 512 x 512"
+        yield _archived(name, title, files, folder, zip_of, reads_archive=False)
 
 
 def make_ct_tgz(folder: Path, images: int = 1000) -> DataSet:

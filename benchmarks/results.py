@@ -36,8 +36,8 @@ class Data:
 class Run:
     """Run of a sender; a run with a `failure` is shown but not used.
 
-    `sending_seconds` is the time with a connection, and `first_image_cpu_seconds` the CPU time for
-    the first image alone, including start-up. Each is None if it was not measured.
+    `sending_seconds` is the time with a connection. The fields of the first image are for a run
+    with this image alone, including start-up. Each is None if it was not measured.
     """
 
     target: str
@@ -49,6 +49,8 @@ class Run:
     sending_seconds: float | None
     failure: str
     first_image_cpu_seconds: float | None = None
+    first_image_seconds: float | None = None
+    first_image_sending_seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -57,9 +59,11 @@ class Row:
 
     `sending_seconds` is the median time with a connection, on which the images and megabytes per
     second are based. `of_replay` is that rate relative to a replay with as many associations.
-    `image_cpu_ms` is the CPU time in milliseconds for each image after the first. `tls_seconds` is
-    the median duration of the runs over TLS, if there are any. `times_dcmsend` is the speed
-    relative to dcmsend, if that has run. `times_raw` is the duration relative to a raw copy.
+    `first_image_seconds` is the median for the first image alone, including start-up.
+    `images_per_second_after_first` is the rate of the other images while connected.
+    `image_cpu_ms` is the CPU time in milliseconds for each of them. `tls_seconds` is the median
+    duration of the runs over TLS, if there are any. `times_dcmsend` is the speed relative to
+    dcmsend, if that has run. `times_raw` is the duration relative to a raw copy.
     """
 
     target: str
@@ -73,12 +77,19 @@ class Row:
     peak_megabytes: float
     sending_seconds: float | None
     images_per_second: float | None
+    first_image_seconds: float | None
+    images_per_second_after_first: float | None
     megabytes_per_second: float | None
     of_replay: float | None
     image_cpu_ms: float | None
     tls_seconds: float | None
     times_dcmsend: float | None
     times_raw: float
+
+    @property
+    def best_rate(self) -> float | None:
+        """Images per second without the start, or while connected if that was not measured."""
+        return self.images_per_second_after_first or self.images_per_second
 
 
 @dataclass(frozen=True)
@@ -138,10 +149,12 @@ def _row(runs: Iterable[Run], data: Data, target: str, sender: str) -> Row:
         peak_megabytes=median(run.peak_bytes for run in own) / MEGABYTE,
         sending_seconds=sending,
         images_per_second=data.images / sending if sending else None,
+        first_image_seconds=_median(run.first_image_seconds for run in own),
+        images_per_second_after_first=_rate_after_first(own, data.images),
         megabytes_per_second=data.bytes / MEGABYTE / sending if sending else None,
         of_replay=replay / sending if replay and sending else None,
         image_cpu_ms=_image_cpu_ms(own, data.images),
-        tls_seconds=median(by_tls) if by_tls else None,
+        tls_seconds=_median(by_tls),
         times_dcmsend=median(dcmsend) / seconds if dcmsend else None,
         times_raw=seconds / median(data.raw_seconds),
     )
@@ -154,11 +167,21 @@ def associations_of(sender: str) -> int:
 
 
 def _sending_seconds(runs: Iterable[Run], sender: str) -> float | None:
-    known = [
-        run.sending_seconds
+    return _median(run.sending_seconds for run in runs if run.sender == sender)
+
+
+def _rate_after_first(runs: Iterable[Run], images: int) -> float | None:
+    """Return the rate while connected without the start of it, or None if not measured."""
+    seconds = _median(
+        run.sending_seconds - run.first_image_sending_seconds
         for run in runs
-        if run.sender == sender and run.sending_seconds is not None
-    ]
+        if run.sending_seconds is not None and run.first_image_sending_seconds is not None
+    )
+    return (images - 1) / seconds if seconds and seconds > 0 else None
+
+
+def _median(values: Iterable[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
     return median(known) if known else None
 
 

@@ -16,7 +16,6 @@ from benchmarks.processes import measure
 from benchmarks.senders import RUN_SECONDS, Sender, Sending
 from benchmarks.session import session_with
 from benchmarks.targets import Destination
-from tests.support.pacs import HOST
 
 PEER_SCRIPT = Path(__file__).with_name("peer.py")
 DCMJS_SCRIPT = Path(__file__).with_name("dcmjs_send.cjs")
@@ -58,7 +57,7 @@ class Dcmsend(_Dcmtk):
     def send(self, data: DataSet, server: Destination, folder: Path) -> Sending:
         """Run it with its default options and the report of sent files."""
         report = folder / "report.txt"
-        address = ["-aec", server.ae_title, HOST, str(server.port)]
+        address = ["-aec", server.ae_title, server.host, str(server.port)]
         options = ["--scan-directories", "--recurse", "--create-report-file", str(report)]
         process = measure(
             ["dcmsend", *options, *address, str(data.folder)],
@@ -80,7 +79,7 @@ class Storescu(_Dcmtk):
 
     def send(self, data: DataSet, server: Destination, folder: Path) -> Sending:
         """Run it with its default options."""
-        address = ["-aec", server.ae_title, HOST, str(server.port)]
+        address = ["-aec", server.ae_title, server.host, str(server.port)]
         command = ["storescu", "--scan-directories", "--recurse", *address, str(data.folder)]
         return _without_report(command, data, folder, self.environment)
 
@@ -99,7 +98,7 @@ class PynetdicomStorescu:
     def send(self, data: DataSet, server: Destination, folder: Path) -> Sending:
         """Run it with its default options, and count the responses in its log."""
         program = [str(self.python), "-m", "pynetdicom", "storescu", "--verbose", "--recurse"]
-        address = ["-aec", server.ae_title, HOST, str(server.port), str(data.folder)]
+        address = ["-aec", server.ae_title, server.host, str(server.port), str(data.folder)]
         process = measure(
             [*program, *address], folder=folder, environment=os.environ, timeout=RUN_SECONDS
         )
@@ -138,7 +137,7 @@ class Dcmjs:
 
     def send(self, data: DataSet, server: Destination, folder: Path) -> Sending:
         """Run it with its default options; it fails if an image was not stored."""
-        address = [HOST, str(server.port), server.ae_title, str(data.folder)]
+        address = [server.host, str(server.port), server.ae_title, str(data.folder)]
         command = ["node", str(DCMJS_SCRIPT), *address]
         return _without_report(command, data, folder, {"NODE_PATH": str(self.modules)})
 
@@ -157,7 +156,7 @@ class Peer:
     def send(self, data: DataSet, server: Destination, folder: Path) -> Sending:
         """Run it on a session of a site until the report is attached."""
         with session_with(data) as session:
-            address = [HOST, str(server.port), server.ae_title]
+            address = [server.host, str(server.port), server.ae_title]
             script = [str(self.python), "-P", str(PEER_SCRIPT)]
             process = measure(
                 [*script, session.site.api_key, session.id, *address, str(folder)],

@@ -33,7 +33,7 @@ class Rounds:
 
     def of(self, sender: Sender, block: Block) -> int:
         """Return the number of runs of a sender in the block."""
-        is_slow = block.target.is_slow or block.data.images >= sender.slow_from
+        is_slow = block.target.round_trip or block.data.images >= sender.slow_from
         return self.slow if is_slow else self.usual
 
 
@@ -58,15 +58,18 @@ def run_with_start_up(target: Target, data: DataSet, sender: Sender) -> Run:
     first = run_once(target, data.first, sender)
     run = run_once(target, data, sender)
     return replace(
-        run, first_image_cpu_seconds=first.cpu_seconds, failure=run.failure or first.failure
+        run,
+        first_image_seconds=first.seconds,
+        first_image_cpu_seconds=first.cpu_seconds,
+        first_image_sending_seconds=first.sending_seconds,
+        failure=run.failure or first.failure,
     )
 
 
 def run_once(target: Target, data: DataSet, sender: Sender) -> Run:
     """Run a sender with a fresh server, and check that all images have arrived."""
     with tempfile.TemporaryDirectory(prefix="benchmark-") as folder:
-        start = target.open_tls if sender.uses_tls and target.open_tls else target.open
-        with start() as destination:
+        with target.open(uses_tls=sender.uses_tls) as destination:
             sending = sender.send(data, destination, Path(folder))
             stored = destination.stored()
         failure = failure_of(sending, stored, data)

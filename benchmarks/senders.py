@@ -17,7 +17,6 @@ from benchmarks.session import session_with
 from benchmarks.targets import Destination
 from tests.support.command import arguments_of
 from tests.support.gear import GearFolder
-from tests.support.pacs import HOST
 from tests.support.preloaded import REPOSITORY
 
 RUN_SECONDS = 3600
@@ -112,10 +111,10 @@ class Gear:
 class Command:
     """Command `dicom-send`, from a folder or an archive to the report.
 
-    `images_per_request` is 0 for the default.
+    `associations` and `images_per_request` are 0 for the default.
     """
 
-    associations: int
+    associations: int = 0
     images_per_request: int = 0
     uses_tls: bool = False
     slow_from: float = math.inf
@@ -125,17 +124,20 @@ class Command:
     def name(self) -> str:
         """Name in the results."""
         per = f"-by{self.images_per_request}" if self.images_per_request else ""
-        return f"command{per}-{self.associations}"
+        return f"command{per}-{self.associations or 'default'}"
 
     @property
     def title(self) -> str:
         """Display name."""
+        fixed = f", {counted(self.associations)}" if self.associations else ""
         per = f", {self.images_per_request} a request" if self.images_per_request else ""
-        return f"dicom-send, {counted(self.associations)}{per}"
+        return f"dicom-send{fixed}{per}"
 
     def send(self, data: DataSet, server: Destination, folder: Path) -> Sending:
         """Run the installed command."""
-        options = server.options | {"associations": self.associations, "report_folder": folder}
+        options = server.options | {"report_folder": folder}
+        if self.associations:
+            options["associations"] = self.associations
         if self.images_per_request:
             options["images_per_request"] = self.images_per_request
         flags = [(f"--{name.replace('_', '-')}", value) for name, value in options.items()]
@@ -174,7 +176,7 @@ class Replay:
 
     def send(self, data: DataSet, server: Destination, folder: Path) -> Sending:
         """Run it; its seconds are the sending time only, by its own clock."""
-        address = (server.url,) if server.url else (HOST, str(server.port), server.ae_title)
+        address = (server.url,) if server.url else (server.host, str(server.port), server.ae_title)
         options = (*address, str(self.associations), str(data.folder))
         process = measure(
             [sys.executable, "-m", "benchmarks.replay", *options],

@@ -13,7 +13,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-HOST = "127.0.0.1"
 CHUNK = 1 << 23
 """More than a request with several images has, so that its first part names all of them."""
 SOP_INSTANCE = b"\x02\x00\x03\x00UI"
@@ -83,7 +82,7 @@ def _sizes(requests: BinaryIO, fields: dict[bytes, bytes]) -> Iterator[int]:
 
 def main() -> int:
     """Print the port, and serve until the process is killed."""
-    with socket.create_server((HOST, 0), backlog=64) as listener:
+    with socket.create_server(("", 0), backlog=64) as listener:
         sys.stdout.write(f"{listener.getsockname()[1]}\n")
         sys.stdout.flush()
         while True:

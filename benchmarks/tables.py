@@ -1,6 +1,6 @@
 """Tables of the measurements: a block for each target and data set, a row for each sender."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from statistics import median
 
 from benchmarks.claims.outcome import Outcome
@@ -22,9 +22,17 @@ COLUMNS = (
     "speed / dcmsend",
     "time / raw copy",
 )
-MANY, ONE = "gear-8", "gear-1"
+FAR_TABLES: tuple[tuple[str, tuple[str, ...], Callable[[Row], float | None]], ...] = (
+    ("MR: images/s after the first", ("mr-far", "mr-few"), lambda row: row.best_rate),
+    ("CT: images/s after the first", ("ct-far", "ct-few"), lambda row: row.best_rate),
+    ("One MR image: seconds", ("mr-far", "mr-few"), lambda row: row.first_image_seconds),
+    ("All MR images: seconds", ("mr-far",), lambda row: row.seconds),
+    ("All CT images: seconds", ("ct-far",), lambda row: row.seconds),
+)
+"""Title, data sets and value of each table of near and far servers."""
 SUMMARY = (
     "replay-4",
+    "command-default",
     "command-4",
     "gear-4",
     "dcmsend",
@@ -51,6 +59,23 @@ def summary_of(results: Results) -> tuple[str, list[Data], list[Named]]:
 def tables(results: Results) -> str:
     """Return all tables in readable Markdown."""
     return "\n".join(block for target in results.targets for block in _blocks(results, target.name))
+
+
+def near_and_far(results: Results) -> str:
+    """Return tables with a row for each sender, and a column for each server and distance."""
+    blocks = []
+    for title, sets, value in FAR_TABLES:
+        rows = {(row.sender, row.target): value(row) for row in results.rows if row.data in sets}
+        targets = [item for item in results.targets if any(name == item.name for _, name in rows)]
+        cells = [
+            [sender.title, *(number(rows.get((sender.name, target.name))) for target in targets)]
+            for sender in results.senders
+            if any(rows.get((sender.name, target.name)) is not None for target in targets)
+        ]
+        if cells:
+            header = ("sender", *(target.title for target in targets))
+            blocks.append(f"### {title}\n\n{table(header, cells)}")
+    return "\n".join(blocks)
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -90,7 +115,7 @@ def _blocks(results: Results, target: str) -> Iterator[str]:
         cells = [COLUMNS, *([senders[row.sender], *_numbers(row)] for row in rows)]
         columns = [column for column in zip(*cells, strict=True) if set(column[1:]) != {"-"}]
         header, *shown = zip(*columns, strict=True)
-        yield f"### {title}: {data.title}\n\n{_size(data)}\n\n{table(header, shown)}{_gain(rows)}"
+        yield f"### {title}: {data.title}\n\n{_size(data)}\n\n{table(header, shown)}"
 
 
 def _size(data: Data) -> str:
@@ -117,15 +142,3 @@ def _numbers(row: Row) -> list[str]:
     seconds, *others = map(number, values)
     limits = f"{number(row.fastest_seconds)} - {number(row.slowest_seconds)}"
     return [str(row.runs), seconds, limits, *others]
-
-
-def _gain(rows: Sequence[Row]) -> str:
-    """Return the gain of more associations, if the connection times are known."""
-    one, many = (next((row for row in rows if row.sender == name), None) for name in (ONE, MANY))
-    if one is None or many is None or not (one.sending_seconds and many.sending_seconds):
-        return ""
-    return (
-        f"\nWith 8 associations, the gear is {number(one.sending_seconds / many.sending_seconds)} "
-        "times as fast as with one while it is connected. From start to end it is "
-        f"{number(one.seconds / many.seconds)} times as fast.\n"
-    )

@@ -1,58 +1,86 @@
-"""Targets: a fresh server on this machine for each run, optionally with a delay."""
+"""Targets: a fresh server on this machine for each run, nearby or a round trip away."""
 
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from benchmarks.connections import ConnectionWatch
-from benchmarks.proxy import DelayingProxy
+from benchmarks.far import FAR_HOST, far_path, inside
 from benchmarks.sink import sink
 from tests.support.certificates import Identity, issue
 from tests.support.pacs import HOST, DicomWebOrthanc, Orthanc, StoreSCP
 
-ROUND_TRIP = 0.05
 STORESCP_OPTIONS = ("--ignore", "--fork")
+WEB_PATH = "/dicom-web"
 
 
 @dataclass(frozen=True)
 class Destination:
-    """Server that listens on `port` of 127.0.0.1.
+    """Server that listens on `port` of `host`.
 
-    `stored` returns the number of stored images, or None if unknown. `sending_seconds` is the time
-    with a connection, known after the server is closed. `tls` is the identity of a server that
-    requires TLS. `url` is the base URL of a DICOMweb server.
+    `stored` returns the number of stored images, or None if unknown. `tls` is the identity of a
+    server that requires TLS. `path` is that of a DICOMweb service. `sending_seconds` is the time
+    with a connection, known after the server is closed.
     """
 
     port: int
     ae_title: str
     stored: Callable[[], int | None]
-    sending_seconds: Callable[[], float]
     tls: Identity | None = None
-    url: str = ""
+    path: str = ""
+    host: str = HOST
+    sending_seconds: Callable[[], float] = float
+
+    @property
+    def url(self) -> str:
+        """The base URL of a DICOMweb service, or an empty text."""
+        return f"http://{self.host}:{self.port}{self.path}" if self.path else ""
 
     @property
     def options(self) -> dict[str, object]:
         """The options of the gear that select the server."""
         if self.url:
             return {"destination": self.url}
-        return {"destination": HOST, "port": self.port, "called_ae": self.ae_title}
+        return {"destination": self.host, "port": self.port, "called_ae": self.ae_title}
+
+
+Server = Callable[[], AbstractContextManager[Destination]]
 
 
 @dataclass(frozen=True)
 class Target:
-    """Kind of server; `open` starts one, `open_tls` one that requires TLS.
+    """Kind of server: `start` starts one, `start_tls` one that requires TLS.
 
-    Sending to a server that `is_slow` takes minutes.
+    It is `round_trip` seconds away. Sending to a distant one takes minutes.
     """
 
     name: str
     title: str
-    open: Callable[[], AbstractContextManager[Destination]]
-    open_tls: Callable[[], AbstractContextManager[Destination]] | None = None
-    is_slow: bool = False
+    start: Server
+    start_tls: Server | None = None
+    round_trip: float = 0.0
+
+    @contextmanager
+    def open(self, *, uses_tls: bool = False) -> Iterator[Destination]:
+        """Start a server, and watch the connections to it.
+
+        This thread is in the sender's network namespace until the server is closed.
+        """
+        start = self.start_tls if uses_tls and self.start_tls else self.start
+        with ExitStack() as stack:
+            if self.round_trip:
+                path = stack.enter_context(far_path(self.round_trip))
+                with inside(path.far):
+                    server = stack.enter_context(start())
+                server = replace(server, host=FAR_HOST, stored=inside(path.far)(server.stored))
+                stack.enter_context(inside(path.near))
+            else:
+                server = stack.enter_context(start())
+            watch = stack.enter_context(ConnectionWatch(server.port))
+            yield replace(server, sending_seconds=lambda: watch.seconds)
 
 
 def unknown() -> None:
@@ -80,14 +108,8 @@ def _orthanc(tls: Identity | None = None) -> Iterator[Destination]:
             "DicomTlsCertificate": str(tls.cert),
             "DicomTlsTrustedCertificates": str(tls.ca),
         }
-    with Orthanc(**settings) as server, ConnectionWatch(server.port) as watch:
-        yield Destination(
-            server.port,
-            server.ae_title,
-            stored=partial(_stored, server),
-            sending_seconds=lambda: watch.seconds,
-            tls=tls,
-        )
+    with Orthanc(**settings) as server:
+        yield Destination(server.port, server.ae_title, partial(_stored, server), tls)
 
 
 def _stored(server: Orthanc) -> int:
@@ -97,61 +119,37 @@ def _stored(server: Orthanc) -> int:
 @contextmanager
 def _storescp(tls: Identity | None = None) -> Iterator[Destination]:
     options = ("+tls", str(tls.key), str(tls.cert), "+cf", str(tls.ca)) if tls else ()
-    with (
-        StoreSCP(*STORESCP_OPTIONS, *options) as server,
-        ConnectionWatch(server.port) as watch,
-    ):
-        yield Destination(server.port, server.ae_title, unknown, lambda: watch.seconds, tls)
-
-
-@contextmanager
-def _distant_storescp() -> Iterator[Destination]:
-    with (
-        StoreSCP(*STORESCP_OPTIONS) as server,
-        DelayingProxy(HOST, server.port, ROUND_TRIP) as proxy,
-    ):
-        yield Destination(
-            proxy.port,
-            server.ae_title,
-            stored=unknown,
-            sending_seconds=lambda: proxy.traffic.seconds,
-        )
+    with StoreSCP(*STORESCP_OPTIONS, *options) as server:
+        yield Destination(server.port, server.ae_title, unknown, tls)
 
 
 @contextmanager
 def _web_orthanc() -> Iterator[Destination]:
-    with DicomWebOrthanc() as server, ConnectionWatch(server.http_port) as watch:
-        yield Destination(
-            server.http_port,
-            "",
-            stored=partial(_stored, server),
-            sending_seconds=lambda: watch.seconds,
-            url=server.url,
-        )
+    with DicomWebOrthanc() as server:
+        yield Destination(server.http_port, "", partial(_stored, server), path=WEB_PATH)
 
 
 @contextmanager
 def _web_sink() -> Iterator[Destination]:
-    with sink() as port, ConnectionWatch(port) as watch:
-        yield _web_destination(port, lambda: watch.seconds)
-
-
-@contextmanager
-def _distant_web_sink() -> Iterator[Destination]:
-    with sink() as port, DelayingProxy(HOST, port, ROUND_TRIP) as proxy:
-        yield _web_destination(proxy.port, lambda: proxy.traffic.seconds)
-
-
-def _web_destination(port: int, sending_seconds: Callable[[], float]) -> Destination:
-    return Destination(port, "", unknown, sending_seconds, url=f"http://{HOST}:{port}/dicom-web")
+    with sink() as port:
+        yield Destination(port, "", unknown, path=WEB_PATH)
 
 
 ORTHANC = Target("orthanc", "Orthanc", _orthanc, partial(_with_tls, _orthanc))
 STORESCP = Target("storescp", "storescp", _storescp, partial(_with_tls, _storescp))
-DISTANCE = Target("distance", "storescp, 50 ms away", _distant_storescp, is_slow=True)
 WEB_ORTHANC = Target("web-orthanc", "Orthanc by DICOMweb", _web_orthanc)
 WEB_SINK = Target("web-sink", "sink by DICOMweb", _web_sink)
 BESIDE_SINK = replace(STORESCP, name="c-store", title="storescp by C-STORE")
-WEB_DISTANCE = Target(
-    "web-distance", "sink by DICOMweb, 50 ms away", _distant_web_sink, is_slow=True
+WEB_DISTANCE = replace(
+    WEB_SINK, name="web-distance", title="sink by DICOMweb, 50 ms away", round_trip=0.05
+)
+NEAR_AND_FAR = tuple(
+    replace(
+        server,
+        name=f"{server.name}-{milliseconds}ms",
+        title=f"{server.title}, {milliseconds} ms away" if milliseconds else server.title,
+        round_trip=milliseconds / 1000,
+    )
+    for server in (STORESCP, ORTHANC)
+    for milliseconds in (0, 10, 50, 150)
 )

@@ -10,6 +10,7 @@ from pathlib import Path
 from benchmarks.claims import (
     disk,
     far_site,
+    growth,
     latency,
     memory,
     race,
@@ -30,6 +31,7 @@ CLAIMS: Mapping[str, Callable[[float, Path], Iterator[Outcome]]] = {
     "stamping": stamping.measure,
     "unpacking": unpacking.measure,
     "memory": memory.measure,
+    "growth": growth.measure,
     "disk": disk.measure,
     "far-site": far_site.measure,
     "slow-link": slow_link.measure,

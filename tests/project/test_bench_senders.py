@@ -8,13 +8,15 @@ import pytest
 
 from benchmarks.connections import ConnectionWatch
 from benchmarks.datasets import make_ct, make_ct_tgz, make_mr
+from benchmarks.far import why_unavailable
 from benchmarks.goals import goals
 from benchmarks.replay import read_image, replay
 from benchmarks.results import Data, Machine, Named, Results, Run, rows_of
 from benchmarks.senders import Command, Gear, Replay, Sender
-from benchmarks.targets import DISTANCE, WEB_DISTANCE, Target
+from benchmarks.targets import NEAR_AND_FAR, STORESCP, WEB_SINK, Target
 from tests.support.instances import dataset_of
 from tests.support.pacs import HOST, StoreSCP
+from tests.support.programs import skip_outside_ci
 from tests.support.waiting import wait_for
 
 
@@ -33,22 +35,20 @@ def test_a_replay_sends_each_image_once(storescp: StoreSCP, tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("target", "sender"),
     [
-        (DISTANCE, Gear(2)),
-        (DISTANCE, Command(2)),
-        (DISTANCE, Replay(2)),
-        (WEB_DISTANCE, Gear(2)),
-        (WEB_DISTANCE, Command(2, 20)),
-        (WEB_DISTANCE, Replay(2)),
+        (STORESCP, Gear(2)),
+        (STORESCP, Command()),
+        (STORESCP, Command(2)),
+        (STORESCP, Replay(2)),
+        (WEB_SINK, Gear(2)),
+        (WEB_SINK, Command(2, 20)),
+        (WEB_SINK, Replay(2)),
     ],
     ids=lambda one: one.name,
 )
 def test_senders_return_the_number_of_sent_images(
     target: Target, sender: Sender, tmp_path: Path
 ) -> None:
-    """Each sends a tgz, the gear from a session and the others from disk.
-
-    The server is distant, because a replay to a close one may end before a connection is seen.
-    """
+    """Each sends a tgz, the gear from a session and the others from disk."""
     data = make_ct_tgz(tmp_path / "data", 3)
     (tmp_path / "work").mkdir()
 
@@ -56,7 +56,23 @@ def test_senders_return_the_number_of_sent_images(
         sending = sender.send(data, server, tmp_path / "work")
 
     assert (sending.process.exit_code, sending.sent) == (0, 3), sending.process.output
-    assert server.sending_seconds() > 0
+
+
+@pytest.mark.slow
+def test_a_far_server_receives_images(tmp_path: Path) -> None:
+    """The gear sends to an Orthanc 10 ms away, from a session of a site that is near."""
+    if reason := why_unavailable():
+        skip_outside_ci(reason)
+    data = make_ct_tgz(tmp_path / "data", 3)
+    (tmp_path / "work").mkdir()
+    target = next(target for target in NEAR_AND_FAR if target.name == "orthanc-10ms")
+
+    with target.open() as server:
+        sending = Gear(2).send(data, server, tmp_path / "work")
+        stored = server.stored()
+
+    assert (sending.process.exit_code, sending.sent, stored) == (0, 3, 3), sending.process.output
+    assert server.sending_seconds() > 0.02
 
 
 def test_the_time_with_a_connection_is_measured() -> None:
@@ -80,6 +96,7 @@ def results_of(*runs: Run) -> Results:
     data = [
         Data("mr", "MR", 2001, 70_000_000, [0.1]),
         Data("multiframe", "one", 1, 300_000_000, [0.1]),
+        Data("mr-far", "MR", 400, 14_000_000, [0.1]),
     ]
     machine = Machine("CPU", 2, 1, "system", "1", {})
     senders = [Named(run.sender, run.sender) for run in runs]
@@ -102,7 +119,7 @@ def test_bars_apply_to_medians() -> None:
 
 
 @pytest.mark.parametrize(
-    ("dcmsend", "holds"), [((0.4, 0.4), [True, True]), ((0.3, 0.3), [False, False])]
+    ("dcmsend", "holds"), [((0.5, 0.4), [True, True]), ((0.45, 0.3), [False, False])]
 )
 def test_one_large_image_is_compared_with_dcmsend(
     dcmsend: tuple[float, float], holds: list[bool]
@@ -127,3 +144,23 @@ def test_a_failed_bar_of_dicomweb() -> None:
     found = [(one.measured, one.holds) for one in goals(results_of(*runs))]
 
     assert found == [("0.50 times", False), ("4.00 times", True)]
+
+
+@pytest.mark.parametrize(("rival", "holds"), [(2.0, True), (1.5, False)])
+def test_the_default_is_compared_with_the_best_fixed_number(rival: float, holds: bool) -> None:
+    """At 10 ms, it takes at most 1.3 times the seconds of the best one."""
+    own = replace(RUN, target="storescp-10ms", data="mr-far", sender="command-default", seconds=2.5)
+    slow, fast = (
+        replace(own, sender=f"command-{number}", seconds=seconds)
+        for number, seconds in ((4, 9.0), (16, rival))
+    )
+    assert [outcome.holds for outcome in goals(results_of(own, slow, fast))] == [holds]
+
+
+def test_one_image_alone_has_a_bar() -> None:
+    """At 50 ms, the bars are for all images, and for the first image alone."""
+    own = replace(
+        RUN, target="orthanc-50ms", data="mr-far", sender="command-default", first_image_seconds=0.5
+    )
+    found = [(one.measured, one.holds) for one in goals(results_of(own))]
+    assert found == [("2.00 s", True), ("0.50 s", True)]

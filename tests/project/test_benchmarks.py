@@ -1,14 +1,14 @@
-"""Parts of the benchmarks: the delaying proxy, the data sets, and the results."""
+"""Parts of the benchmarks: the path to a far server, the data sets, and the results."""
 
 import json
 import random
 import socket
-import threading
+import subprocess
+import sys
 import time
 import zipfile
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib import import_module
 from pathlib import Path
 
@@ -18,85 +18,87 @@ from pydicom.uid import (
     CTImageStorage,
     EnhancedCTImageStorage,
     ExplicitVRLittleEndian,
+    JPEGLosslessSV1,
+    JPEGLSLossless,
     MRImageStorage,
+    RLELossless,
 )
 
-from benchmarks.datasets import DataSet, make_ct, make_mr, make_multiframe
-from benchmarks.proxy import DelayingProxy
+from benchmarks import __main__ as program
+from benchmarks.datasets import DataSet, make_compressed, make_ct, make_mr, make_multiframe
+from benchmarks.far import FAR_HOST, FarPath, far_path, inside, why_unavailable
 from benchmarks.render import page
 from benchmarks.results import Data, Run, load, rows_of
-from tests.support.pacs import HOST
+from benchmarks.targets import NEAR_AND_FAR, STORESCP, WEB_DISTANCE
+from tests.support.programs import skip_outside_ci
 
 ROUND_TRIP = 0.05
+ECHO = """
+import socket
+with socket.create_server(("", 4242)) as server:
+    client, _ = server.accept()
+    while data := client.recv(65536):
+        client.sendall(data)
+"""
 
 
 @pytest.fixture
-def echo_port() -> Iterator[int]:
-    """Port of an echo server."""
-    with socket.create_server((HOST, 0)) as listener:
-        threading.Thread(target=answer, args=(listener,), daemon=True).start()
-        yield listener.getsockname()[1]
-        listener.shutdown(socket.SHUT_RDWR)
+def path() -> Iterator[FarPath]:
+    """Path of 50 ms, with an echo server at its other end."""
+    if reason := why_unavailable():
+        skip_outside_ci(reason)
+    with far_path(ROUND_TRIP) as path:
+        with inside(path.far):
+            process = subprocess.Popen([sys.executable, "-c", ECHO])
+        yield path
+        process.kill()
+        process.wait()
 
 
-def answer(listener: socket.socket) -> None:
-    while True:
-        try:
-            client, _ = listener.accept()
-        except OSError:
-            return
-        threading.Thread(target=echo, args=(client,), daemon=True).start()
+def connected(path: FarPath) -> socket.socket:
+    """Return a connection to the echo server, as soon as that listens."""
+    with inside(path.near):
+        while True:
+            try:
+                return socket.create_connection((FAR_HOST, 4242), timeout=10)
+            except ConnectionRefusedError:
+                continue
 
 
-def echo(client: socket.socket) -> None:
-    with client:
-        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        while data := client.recv(1 << 16):
-            client.sendall(data)
+@pytest.mark.slow
+def test_a_far_path_delays_each_packet(path: FarPath) -> None:
+    """Each answer takes a round trip, and no byte is lost or changed."""
+    data = random.Random(1).randbytes(300_000)
+    with connected(path) as connection:
+        for _ in range(3):
+            started = time.monotonic()
+            connection.sendall(b"ping")
+            assert connection.recv(4) == b"ping"
+            assert time.monotonic() - started >= ROUND_TRIP
+        connection.sendall(data)
+        assert connection.makefile("rb").read(len(data)) == data
 
 
-def exchange(connection: socket.socket, data: bytes) -> bytes:
-    """Send data and return the same number of received bytes."""
-    sending = threading.Thread(target=connection.sendall, args=(data,))
-    sending.start()
-    received = b""
-    while len(received) < len(data) and (more := connection.recv(1 << 16)):
-        received += more
-    sending.join()
-    return received
+@pytest.mark.slow
+def test_a_thread_returns_from_a_far_path(path: FarPath) -> None:
+    """It is in the other namespace only inside; its own one has no far host."""
+    network = Path("/proc/thread-self/ns/net")
+    home = network.stat().st_ino
+    with inside(path.near):
+        near = network.stat().st_ino
+        with inside(path.far):
+            assert len({home, near, network.stat().st_ino}) == 3
+        assert network.stat().st_ino == near
+    assert network.stat().st_ino == home
 
 
-def test_proxy_delays_each_round_trip_and_the_first_twice(echo_port: int) -> None:
-    """A response takes 50 ms, and the first one twice as long."""
-    with DelayingProxy(HOST, echo_port, ROUND_TRIP) as proxy:
-        seconds = []
-        with socket.create_connection((HOST, proxy.port), timeout=5) as connection:
-            for _ in range(5):
-                started = time.monotonic()
-                exchange(connection, b"ping")
-                seconds.append(time.monotonic() - started)
-    assert seconds[0] >= 2 * ROUND_TRIP
-    assert min(seconds[1:]) >= ROUND_TRIP
-    assert min(seconds[1:]) < 1.5 * ROUND_TRIP
-    assert proxy.traffic.connections == 1
-    assert 6 * ROUND_TRIP <= proxy.traffic.seconds < 1.0
-
-
-def test_proxy_keeps_order_and_bytes_of_several_connections(echo_port: int) -> None:
-    """Four parallel connections receive their own data, faster than one by one."""
-    contents = [random.Random(seed).randbytes(1_000_000) for seed in range(4)]
-
-    def send_and_receive(data: bytes) -> bytes:
-        with socket.create_connection((HOST, proxy.port), timeout=5) as connection:
-            return b"".join(
-                exchange(connection, data[at : at + 250_000]) for at in range(0, len(data), 250_000)
-            )
-
-    with DelayingProxy(HOST, echo_port, ROUND_TRIP) as proxy, ThreadPoolExecutor(4) as pool:
-        started = time.monotonic()
-        assert list(pool.map(send_and_receive, contents)) == contents
-        seconds = time.monotonic() - started
-    assert 5 * ROUND_TRIP <= seconds < 4 * 5 * ROUND_TRIP
+def test_a_machine_without_distant_servers_measures_the_others(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One line has the reason, and the table of near and far servers is left out."""
+    monkeypatch.setattr(program, "why_unavailable", lambda: "no tun device")
+    assert program.possible([STORESCP, WEB_DISTANCE, *NEAR_AND_FAR]) == (STORESCP,)
+    assert capsys.readouterr().err == "Distant servers are not measured: no tun device\n"
 
 
 @pytest.mark.slow
@@ -144,6 +146,20 @@ def test_multiframe_image(tmp_path: Path) -> None:
     assert len(image.PixelData) == 5 * 512 * 512 * 2
 
 
+@pytest.mark.slow
+def test_compressed_images(tmp_path: Path) -> None:
+    """Each set has the pixels of the same image in a transfer syntax of its own."""
+    found = [
+        pydicom.dcmread(next(data.folder.rglob("*.dcm"))) for data in make_compressed(tmp_path, 1)
+    ]
+    assert [image.file_meta.TransferSyntaxUID for image in found] == [
+        JPEGLosslessSV1,
+        RLELossless,
+        JPEGLSLossless,
+    ]
+    assert len({image.SOPInstanceUID for image in found}) == 1
+
+
 def test_datasets_are_the_same_each_time(tmp_path: Path) -> None:
     """Creating a data set twice results in the same bytes."""
     one, other = make_mr(tmp_path / "one", 3), make_mr(tmp_path / "other", 3)
@@ -179,7 +195,11 @@ RUNS = [
     run("gear-4", 1.0, failure="it ended with 1"),
     run("dcmsend", 40.0),
     run("gear-4", 3.0),
-    run("gear-4", 4.0, connected=2.5, first_cpu=1.01),
+    replace(
+        run("gear-4", 4.0, connected=2.5, first_cpu=1.01),
+        first_image_seconds=0.75,
+        first_image_sending_seconds=0.5,
+    ),
     run("replay-4", 0.5, connected=0.5),
     run("gear-4-tls", 5.5),
     run("gear-4-tls", 4.5),
@@ -194,6 +214,8 @@ def test_rows_are_medians_of_successful_runs() -> None:
     assert (gear.images_per_second, gear.megabytes_per_second) == (40.0, 1.6)
     assert (gear.of_replay, replay.of_replay, dcmsend.of_replay) == (0.2, 1.0, None)
     assert gear.image_cpu_ms == pytest.approx(10.0)
+    assert (gear.first_image_seconds, gear.images_per_second_after_first) == (0.75, 49.5)
+    assert (gear.best_rate, replay.best_rate, dcmsend.best_rate) == (49.5, 200.0, None)
     assert (dcmsend.images_per_second, dcmsend.image_cpu_ms) == (None, None)
     assert (gear.cpu_seconds, gear.peak_megabytes) == (2.0, 120.0)
     assert (gear.tls_seconds, dcmsend.tls_seconds) == (5.0, None)
@@ -233,6 +255,20 @@ def test_page_quotes_the_results(tmp_path: Path) -> None:
     other = {"runs": [asdict(item) for item in web], "date": "2025-02-03"}
     other["senders"] = [{"name": "command-4", "title": "dicom-send, 4 associations"}]
     (tmp_path / "benchmarks-dicomweb.json").write_text(json.dumps(results | other))
+    far = [
+        replace(run("gear-4", 5.0, connected=2.0), target=target, data=data)
+        for target, data in (("storescp-0ms", "mr-far"), ("storescp-50ms", "mr-few"))
+    ]
+    other = {
+        "runs": [asdict(item) for item in far],
+        "date": "2025-03-04",
+        "data": [asdict(replace(DATA, name=name)) for name in ("mr-far", "mr-few")],
+        "targets": [
+            {"name": "storescp-0ms", "title": "storescp"},
+            {"name": "storescp-50ms", "title": "storescp, 50 ms away"},
+        ],
+    }
+    (tmp_path / "benchmarks-far.json").write_text(json.dumps(results | other))
     (tmp_path / "profile.md").touch()
     lines = page(load(tmp_path / "benchmarks.json"), tmp_path).splitlines()
     cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines if "|" in line]
@@ -245,6 +281,9 @@ def test_page_quotes_the_results(tmp_path: Path) -> None:
     assert "### Orthanc: 100 MR images" in lines
     assert "- gear-4, mr, orthanc: it ended with 1" in lines
     assert any("(profile.md)" in line for line in lines)
+    assert ["sender", "storescp", "storescp, 50 ms away"] in cells
+    assert ["gear, 4 associations", "50.0", "50.0"] in cells
+    assert ["gear, 4 associations", "5.00"] in cells
     section = lines[lines.index("## DICOMweb") :]
     assert any("Measured on 2025-02-03" in line for line in section)
     assert "- command-1, mr, orthanc: it failed too" in section

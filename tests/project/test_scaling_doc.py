@@ -26,7 +26,7 @@ CLAIMS = json.loads((DOCS / "benchmarks-claims.json").read_text())
 
 NUMBERS = [10**3, 10**4, 10**5, 10**6, 10**7]
 GIGABIT = 125.0
-ROUND_TRIP = 0.05
+MILLISECONDS = (10, 50, 150)
 IMAGES_A_JOB, JOBS_AT_ONCE, ENGINE = 500, 4, 60
 GIVEN, NEEDED = 20, 8
 RATES = {
@@ -34,10 +34,6 @@ RATES = {
     "B": ("Orthanc", "CT", "orthanc", "ct", 4),
     "C": ("Orthanc", "one multi-frame image", "orthanc", "multiframe", 4),
     "D": ("storescp", "MR", "storescp", "mr", 4),
-    "E": ("storescp, 50 ms away", "MR", "distance", "mr", 1),
-    "F": ("storescp, 50 ms away", "MR", "distance", "mr", 4),
-    "G": ("storescp, 50 ms away", "MR", "distance", "mr", 8),
-    "H": ("storescp, 50 ms away", "CT", "distance", "ct", 8),
 }
 Table = list[list[str]]
 
@@ -105,7 +101,7 @@ def rates() -> Table:
 
 
 def one_job() -> Table:
-    letters, kinds = "ABG", {"MR": megabytes("mr"), "CT": megabytes("ct")}
+    letters, kinds = "AB", {"MR": megabytes("mr"), "CT": megabytes("ct")}
     head = ["images *N*"]
     head += [f"{one}: {start()} s + *N* / {digits(rate(one))}" for one in letters]
     head += [f"network, {kind}: *N* x {digits(size)} / 125" for kind, size in kinds.items()]
@@ -138,13 +134,11 @@ def many_jobs() -> Table:
 
 
 def latency() -> Table:
-    images = data_set("mr")["images"]
-    connected = {n: measured("distance", "mr", n)["sending_seconds"] for n in (1, 4, 8)}
-    own = round(connected[1] / images - ROUND_TRIP, 4)
-    rows = [["associations *a*", f"*a* / (0.050 + {own})", "measured, while connected"]]
+    head = [f"RTT {milliseconds} ms: *a* / (2 x RTT)" for milliseconds in MILLISECONDS]
+    rows = [["associations *a*", *head]]
     for number in (1, 4, 8, 16):
-        found = digits(images / connected[number]) if number in connected else "-"
-        rows.append([str(number), digits(number / (ROUND_TRIP + own)), found])
+        rates = [number / (2 * milliseconds / 1000) for milliseconds in MILLISECONDS]
+        rows.append([str(number), *map(digits, rates)])
     return rows
 
 
@@ -176,8 +170,6 @@ def as_markdown(rows: Table) -> str:
 def test_the_text_has_the_numbers_of_the_tables() -> None:
     """The numbers in the text around the tables also follow from the benchmarks."""
     run, size = measured("orthanc", "mr", 4), megabytes("ct")
-    one = measured("distance", "mr", 1)["sending_seconds"]
-    own = one / data_set("mr")["images"] - ROUND_TRIP
     pace, at_once = digits(rate("A")), JOBS_AT_ONCE * IMAGES_A_JOB
     job = start() + IMAGES_A_JOB / rate("A")
     for said in (
@@ -190,8 +182,6 @@ def test_the_text_has_the_numbers_of_the_tables() -> None:
         f"4 x 500 / {job:.2f} = {at_once / round(job, 2):,.0f} images a second",
         f"takes {pace} in all",
         f"4 x 500 / {job + ENGINE:.1f} = {at_once / (job + ENGINE):.0f} a second",
-        f"2,000 MR images in {digits(one)} s while it is connected",
-        f"{1000 * (own + ROUND_TRIP):.1f} ms for each, {1000 * own:.1f} ms more than",
     ):
         assert said in TEXT, said
 
