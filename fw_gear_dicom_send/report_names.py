@@ -9,6 +9,8 @@ TIME_FORMAT = "%Y-%m-%d_%H-%M-%S"
 """Format without colons, which Windows does not allow in file names."""
 _TIME = r"\d{4}-\d\d-\d\d_\d\d.\d\d.\d\d"
 """Earlier versions of the gear wrote colons."""
+_FORBIDDEN = re.compile(r'[\0-\x1f\x7f"*/:<>?\\|]')
+"""Characters that Windows does not allow in file names; it drops spaces and dots at the end."""
 _TIME_AT_END = re.compile(rf"_({_TIME})[^\d]*")
 _PER_IMAGE = re.compile(r"dicom-send_report-.*_instances\.csv", re.DOTALL)
 
@@ -29,10 +31,8 @@ class Report(Enum):
 
 def report_name(report: Report, label: str, time: str, *, is_dry: bool = False) -> str:
     """Return the file name of a report, at most 255 bytes; the label is safe on any file system."""
-    from pathvalidate import sanitize_filename  # it takes 0.03 s to import
-
     head, tail = _head(is_dry=is_dry), f"_{time}{report.suffix}"
-    safe = sanitize_filename(label) or "unnamed"
+    safe = _FORBIDDEN.sub("", label).strip(" ").rstrip(" .") or "unnamed"
     room = MAX_NAME - len(head) - len(tail)
     # A character that is cut in the middle is dropped.
     return f"{head}{safe.encode()[:room].decode(errors='ignore')}{tail}"
