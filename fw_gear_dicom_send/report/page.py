@@ -200,7 +200,7 @@ def _chart(chart: Chart) -> _HTML:
         shapes.append(_element("path", _element("title", title), look="lost", d=line))
     every = 3 if len(chart.labels) > 7 else 2
     for number, (place, text) in enumerate(chart.labels):
-        anchor = {0: "start", 1: "end"}.get(place, "middle")
+        anchor = _ANCHORS.get(place, "middle")
         x = f"{76 + place * 552:.1f}"
         look = "minor" if number % every else ""
         shapes.append(_element("text", text, look=look, x=x, y=178, text_anchor=anchor))
@@ -235,4 +235,5 @@ _ELEMENTS: Mapping[type, Callable[[Any], _HTML]] = {
     Matrix: _matrix,
     Chart: _chart,
 }
+_ANCHORS: Mapping[float, str] = {0: "start", 1: "end"}
 _GOOD = {True: "good", False: "bad"}

@@ -38,7 +38,7 @@ HEAVY = {
 SERIES = TEST_FILES / "dicomdirtests/77654033/CT2"
 COMMAND = """
 import json, sys
-from fw_gear_dicom_send.cli.send import main
+from fw_gear_dicom_send.cli.main import main
 try:
     main(sys.argv[1:])
 finally:
@@ -48,7 +48,7 @@ INTERRUPTED = """
 import signal, sys
 class Finder:
     def find_spec(self, name, path, target=None):
-        if name == "fw_gear_dicom_send.cli.send":
+        if name == "fw_gear_dicom_send.cli.main":
             signal.raise_signal(signal.SIGINT)
 sys.meta_path.insert(0, Finder())
 from fw_gear_dicom_send.__main__ import main
