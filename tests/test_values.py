@@ -96,7 +96,7 @@ def test_a_subclass_adds_fields_by_name() -> None:
     assert (first.tags, second.tags) == (["t"], [])
     assert (first.x, first.kind, first.name) == (1, "point", "a")
     with pytest.raises(TypeError):
-        Named(1, 2, "", "a")
+        Named(1, 2, "", "a")  # type: ignore[call-arg]
 
 
 def test_a_copy_differs_in_the_changed_fields_only() -> None:
@@ -114,7 +114,7 @@ def test_a_start_method_completes_an_instance() -> None:
     state.note = "set"
     assert (state.number, state.note) == (4, "set")
     with pytest.raises(TypeError):
-        Count(1, "note")
+        Count(1, "note")  # type: ignore[call-arg]
 
 
 def test_the_text_of_an_instance_hides_secrets() -> None:
