@@ -8,7 +8,7 @@ def main() -> int:
     """Run the command line of the process; return the exit code."""
     # Until the command handles signals, Ctrl-C ends the process without a traceback.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    from .cli.send import main as command  # imports the rest for 0.2 s
+    from .cli.main import main as command  # imports the rest for 0.1 s
 
     return command()
 

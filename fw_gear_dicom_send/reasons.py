@@ -4,16 +4,26 @@ The program decides by the kind of a reason. Its text and advice are for people 
 reasons.toml.
 """
 
-import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
+from functools import cache
 from pathlib import Path
 
 from .documentation import documentation
 
 OUT_OF_MEMORY = "the machine does not have enough memory"
-_TEXTS = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
-"""Text and advice of each code."""
+
+
+@cache
+def texts() -> Mapping[str, Mapping[str, str]]:
+    """Return the text and the advice of each code.
+
+    A run reads them at its start: later it may be out of file descriptors.
+    """
+    import tomllib  # no help needs it
+
+    return tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
 
 
 class _Words(dict[str, str]):
@@ -73,11 +83,15 @@ class Skipped(Enum):
 class Kind(Enum):
     """Kind of a reason. Codes are stable: programs may rely on them."""
 
-    def __init__(self, code: str) -> None:
-        """Find the text, with `{}` for the detail, and the advice."""
-        self.code = code
-        self.template: str = _TEXTS[code]["text"]
-        self._advice: str = _TEXTS[_TEXTS[code].get("advice_of", code)]["advice"]
+    @property
+    def code(self) -> str:
+        """The code for programs."""
+        return str(self.value)
+
+    @property
+    def template(self) -> str:
+        """The text, with `{}` for the detail."""
+        return texts()[self.code]["text"]
 
     @property
     def advice(self) -> str:
@@ -86,7 +100,8 @@ class Kind(Enum):
 
     def advice_for(self, program: Program) -> str:
         """Return the advice in the terms and options of a program."""
-        return self._advice.format_map(program.value)
+        text = texts()[self.code]
+        return texts()[text.get("advice_of", self.code)]["advice"].format_map(program.value)
 
     # Archives and folders
     CORRUPT_ARCHIVE = "archive-corrupt"

@@ -11,11 +11,12 @@ from .bandwidth import Timetable
 from .config import SendConfig
 from .delivery.sender import Sender
 from .dicom.conversion import Conversion
-from .network import identity, tls
+from .network import identity
 from .network.store import RESEND_POLICY, StorageSCU
 from .network.throttle import Throttle
 from .network.timeouts import DEFAULT_TIMEOUTS, Timeouts
 from .network.transport import Transport
+from .network.types import TLSConfig
 from .retry import RetryPolicy
 from .server_url import ServerURL
 from .text import MEGABYTE
@@ -23,16 +24,17 @@ from .text import MEGABYTE
 if TYPE_CHECKING:
     from .dicomweb.stow import WebSender
     from .network.commitment_listener import CommitmentListener
+    from .network.tls import TLSContext
 
 
-def connected(config: SendConfig) -> tuple[SendConfig, tls.TLSContext | None]:
+def connected(config: SendConfig) -> "tuple[SendConfig, TLSContext | None]":
     """Return the configuration with its user identity, and the TLS context.
 
     Raises ConfigError if a certificate or the user identity is invalid.
     """
     if config.identity:
         config = replace(config, user_identity=identity.read(config.identity))
-    return config, tls.make_context(config.tls) if config.tls else None
+    return config, _context(config.tls) if config.tls else None
 
 
 @contextmanager
@@ -83,7 +85,7 @@ def web_sender(
     config: SendConfig,
     url: ServerURL,
     conversion: Conversion,
-    context: tls.TLSContext | None,
+    context: "TLSContext | None",
     *,
     timeouts: Timeouts = DEFAULT_TIMEOUTS,
     policy: RetryPolicy = RESEND_POLICY,
@@ -101,7 +103,7 @@ def web_sender(
         known = credentials.read(config.authorization, is_open=config.identity_without_tls)
     if not context and isinstance(known, credentials.TokenSource) and known.url.is_secure:
         secured = replace(config, tls_enabled=True).tls
-        context = tls.make_context(secured) if secured else None
+        context = _context(secured) if secured else None
     transport = _transport(config, context, timeouts)
     return WebSender(
         url,
@@ -119,7 +121,13 @@ def web_sender(
     )
 
 
-def _transport(config: SendConfig, context: tls.TLSContext | None, timeouts: Timeouts) -> Transport:
+def _context(config: TLSConfig) -> "TLSContext":
+    from .network.tls import make_context  # it imports ssl
+
+    return make_context(config)
+
+
+def _transport(config: SendConfig, context: "TLSContext | None", timeouts: Timeouts) -> Transport:
     throttle = None
     if config.bandwidth_limit:
         throttle = Throttle(_rate(config.bandwidth_limit))

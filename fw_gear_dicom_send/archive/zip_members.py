@@ -2,12 +2,11 @@
 
 import bz2
 import lzma
-import mimetypes
 import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
-from functools import partial
+from functools import cache, partial
 from pathlib import PurePosixPath
 from typing import BinaryIO
 
@@ -61,10 +60,16 @@ UNSUPPORTED = {
 }
 """Names of other methods (APPNOTE.TXT 4.4.5)."""
 
-_MIME = mimetypes.MimeTypes()
-OTHER_SUFFIXES = frozenset(_MIME.encodings_map) | {
-    suffix for suffix, mime in _MIME.types_map[True].items() if mime != "application/dicom"
-}
+
+@cache
+def _other_suffixes() -> frozenset[str]:
+    import mimetypes  # it reads files of the system
+
+    known = mimetypes.MimeTypes()
+    suffixes = known.types_map[True].items()
+    return frozenset(known.encodings_map).union(
+        suffix for suffix, mime in suffixes if mime != "application/dicom"
+    )
 
 
 def zip_tasks(
@@ -191,4 +196,4 @@ def _zip_content(file: SharedFile, entry: ZipEntry, start: int) -> ByteStream:
 def may_be_dicom(name: str) -> bool:
     """Return whether a member whose content cannot be read may be DICOM, from its name."""
     path = PurePosixPath(name.replace("\\", "/"))
-    return path.name.upper() != "DICOMDIR" and path.suffix.lower() not in OTHER_SUFFIXES
+    return path.name.upper() != "DICOMDIR" and path.suffix.lower() not in _other_suffixes()

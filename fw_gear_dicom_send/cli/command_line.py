@@ -1,14 +1,17 @@
 """Command line of `dicom-send`."""
 
 from argparse import SUPPRESS
+from functools import partial
+from importlib import import_module
 
 from ..option_types import Group, Place
 from ..options import OPTIONS
-from . import check, echo, servers
 from .command_options import COMMAND_OPTIONS
 from .help import add_completion, add_help, add_version
 from .parser import Parser
 
+SUBCOMMANDS = ("check", "echo", "servers")
+"""Words that are also modules with a `parser` and a `main`."""
 DESCRIPTION = """\
 Send DICOM files to a DICOM server (a PACS, an archive, a workstation) by
 C-STORE, or to a DICOMweb server by STOW-RS.
@@ -79,7 +82,10 @@ def parser() -> Parser:
     )
     add_help(command, _BRIEF_DESCRIPTION, _BRIEF_EPILOG)
     add_version(command)
-    add_completion(
-        command, parser, {"check": check.parser, "echo": echo.parser, "servers": servers.parser}
-    )
+    add_completion(command, parser, {name: partial(_parser_of, name) for name in SUBCOMMANDS})
     return command
+
+
+def _parser_of(subcommand: str) -> Parser:
+    made: Parser = import_module(f".{subcommand}", __package__).parser()
+    return made

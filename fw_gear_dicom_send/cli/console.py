@@ -1,13 +1,10 @@
 """Output of the commands: log lines on standard error, results on standard output."""
 
-import json
 import logging
 import os
 import re
-import shlex
 import sys
 from collections.abc import Sequence
-from subprocess import list2cmdline
 from typing import Any, TextIO
 
 from ..errors import DicomSendError
@@ -41,12 +38,18 @@ def begin_logging(formatter: logging.Formatter | None = None) -> None:
 def command_line(words: Sequence[str]) -> str:
     """Return a command line of this program, ready to copy, in one printable line."""
     line = ["dicom-send", *words]
-    return list2cmdline(line) if os.name == "nt" else " ".join(map(_quoted, line))
+    if os.name == "nt":
+        from subprocess import list2cmdline
+
+        return list2cmdline(line)
+    return " ".join(map(_quoted, line))
 
 
 def _quoted(word: str) -> str:
     """Return a word for a shell, with escapes that Bash and Zsh know where it needs any."""
     if word.isprintable():
+        import shlex
+
         return shlex.quote(word)
     shown = (
         re.sub(r"[\\']", r"\\\g<0>", char)
@@ -80,5 +83,7 @@ def _discard(stream: TextIO) -> None:
 
 def write_json(result: Any) -> None:
     """Write a result to standard output as JSON."""
+    import json
+
     # ASCII can be written in any locale.
     write(json.dumps(result, indent=2) + "\n")

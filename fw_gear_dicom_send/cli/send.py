@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from ..account import Account
 from ..config import SendConfig
 from ..errors import DicomSendError, ExitCode, UsageError
-from ..exit_codes import exit_code, log_details, silence_pydicom
+from ..exit_codes import log_details
 from ..models import Origin
 from ..option_types import check_all
 from ..option_values import ConversionMode
@@ -24,12 +24,12 @@ from ..report.events import Observer, ObserverGroup
 from ..report.progress import Progress
 from ..report.schemas import summary
 from ..server_url import ServerURL
-from . import check, echo, options, server_words, servers, settings
-from .command_line import parser
+from . import options, server_words, settings
+from .command_line import SUBCOMMANDS, parser
 from .command_options import COMMAND_OPTIONS, ROWS, CommandOptions
-from .console import begin_logging, write_json
+from .console import write_json
 from .failed_list import FailedList
-from .json_log import JSONEvents, JSONFormatter, log_event
+from .json_log import JSONEvents, log_event
 from .local_source import LocalReports, LocalSource, read_paths
 from .parser import Arguments, is_on
 from .report_folder import folder_for_run, reports_to_resume
@@ -60,24 +60,10 @@ class _Results:
 
 REASONS_LOG = f"{__package__.rpartition('.')[0]}.report.publish"
 """Logger of the reasons why images were not sent. It takes long to import."""
-_SUBCOMMANDS = {"check": check.main, "echo": echo.main, "servers": servers.main}
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line `argv`, or that of the process; return the exit code."""
-    words = list(sys.argv[1:] if argv is None else argv)
-    begin_logging(JSONFormatter() if is_on(ROWS["log_json"], words) else None)
-    silence_pydicom()
-    return exit_code(partial(_command, words))
-
-
-def _command(argv: list[str]) -> int:
-    if argv and argv[0] in _SUBCOMMANDS:
-        _warn_of_path(argv[0])
-        return _SUBCOMMANDS[argv[0]](argv[1:])
-    if not argv and not os.environ.keys() & {ROWS["files_from"].variable}:
-        sys.stderr.write(f"{parser().format_usage()}See dicom-send --help\n")
-        return ExitCode.USAGE
+def send(argv: list[str]) -> int:
+    """Send what a command line says; return the exit code. Raises DicomSendError."""
     results = _Results()
     code: int = ExitCode.NOT_ALL_SENT
     error: DicomSendError | None = None
@@ -96,22 +82,9 @@ def _command(argv: list[str]) -> int:
     return code
 
 
-def _warn_of_path(subcommand: str) -> None:
-    """Log how to send a file or folder that has the name of a subcommand."""
-    if os.path.lexists(subcommand):
-        path = os.path.join(os.curdir, subcommand)
-        log.warning(
-            "Running the subcommand %s. To send the file or folder %s instead: dicom-send %s %s",
-            subcommand,
-            subcommand,
-            path,
-            server_words.FORM,
-        )
-
-
 def _parse_and_run(argv: list[str], results: _Results) -> int:
     if argv:
-        check_subcommand(argv[0], _SUBCOMMANDS)
+        check_subcommand(argv[0], SUBCOMMANDS)
     known = parser()
     arguments = known.read(argv)
     known.warn_of_variables()
@@ -224,7 +197,3 @@ def _progress(*, is_bar: bool) -> Callable[..., Progress]:
     from .progress_bar import ProgressBar
 
     return ProgressBar
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,7 +1,6 @@
 """Names of raw-data formats that fw-file recognizes, for files without a DICOM image."""
 
 import os
-import subprocess
 import sys
 from pathlib import Path
 from threading import Lock
@@ -29,6 +28,8 @@ class ForeignFormats:
 
     def name(self, path: Path) -> str:
         """Return the format of a file, empty if unknown."""
+        import subprocess  # few files are foreign
+
         try:
             with self._lock, path.open("rb") as file:
                 self._number += 1

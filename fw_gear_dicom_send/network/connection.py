@@ -11,15 +11,17 @@ from collections.abc import Sequence
 from contextlib import suppress
 from math import inf
 from queue import Empty, SimpleQueue
-from ssl import SSLContext, SSLSocket, SSLWantReadError, SSLWantWriteError
 from struct import Struct
 from threading import Thread
 from time import monotonic
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .dimse import Buffer
 from .timeouts import Timeouts
 from .watchdog import WATCHDOG
+
+if TYPE_CHECKING:
+    from ssl import SSLContext, SSLSocket
 
 _MAX_READ = 1 << 16
 _MAX_SILENT = 4
@@ -30,7 +32,6 @@ _KEEP_ALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 6}
 A NAT may drop a connection that is idle for a few minutes.
 """
 _INT = Struct("i")
-_WOULD_BLOCK = (BlockingIOError, SSLWantReadError, SSLWantWriteError)
 
 Address = tuple[socket.AddressFamily, Any]
 """An address family and an address of it."""
@@ -64,7 +65,9 @@ def addresses(host: str, port: int, timeout: float) -> list[Address]:
 
 
 def _resolved(host: str, port: int, flags: int = 0) -> list[Address]:
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=flags)
+    # For text, Python imports the codec of internationalized names.
+    name = host.encode() if host.isascii() else host
+    found = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM, flags=flags)
     return [(family, address) for family, _, _, _, address in found]
 
 
@@ -81,6 +84,7 @@ class Connection:
         self._socket: socket.socket | None = None
         self._poll = select.poll() if hasattr(select, "poll") else None
         self._tls: SSLSocket | None = None
+        self._would_block: tuple[type[OSError], ...] = (BlockingIOError,)
         self._is_cut = False
         self._call_end = inf
 
@@ -115,11 +119,14 @@ class Connection:
         self._set_options(connection)
         self._become_ready(connection)
 
-    def secure(self, ssl_context: SSLContext, host: str | None = None) -> None:
+    def secure(self, ssl_context: "SSLContext", host: str | None = None) -> None:
         """Do the TLS handshake with `host`, or as a server with a peer that has connected.
 
         Raises SSLError if TLS fails, and other OSErrors.
         """
+        from ssl import SSLWantReadError, SSLWantWriteError
+
+        self._would_block = (BlockingIOError, SSLWantReadError, SSLWantWriteError)
         plain = self._connected()
         # In a handshake, Python applies the timeout to the whole, not to each read.
         plain.settimeout(self.timeouts.connect)
@@ -143,7 +150,7 @@ class Connection:
         return monotonic() > self._call_end
 
     @property
-    def tls(self) -> SSLSocket | None:
+    def tls(self) -> "SSLSocket | None":
         """The TLS socket, None without TLS."""
         return self._tls
 
@@ -187,7 +194,7 @@ class Connection:
             self._call_end = monotonic() + self.timeouts.connect
         try:
             return self._connected().recv(_MAX_READ)
-        except _WOULD_BLOCK:
+        except self._would_block:
             return None
         finally:
             self._call_end = inf
@@ -205,7 +212,7 @@ class Connection:
                 written = connection.send(buffers[0])
             else:
                 written = connection.sendmsg(buffers)
-        except _WOULD_BLOCK:
+        except self._would_block:
             return buffers
         return _rest(buffers, written)
 

@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from time import monotonic
+from typing import TYPE_CHECKING
 
 from ..dicom.uids import PATIENT_ROOT_FIND, STORAGE_COMMITMENT, STUDY_ROOT_FIND, VERIFICATION
 from ..errors import ServerError
@@ -22,9 +23,11 @@ from .errors import (
 )
 from .inquiry import InquirySCU
 from .timeouts import DEFAULT_TIMEOUTS, Timeouts
-from .tls import TLSContext, log_session
 from .transport import Transport
 from .types import PeerAE, ServerInfo, ServiceAnswer, UserIdentity
+
+if TYPE_CHECKING:
+    from .tls import TLSContext
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +60,7 @@ _NO_SERVICE = (
 
 def check(
     peer: PeerAE,
-    tls_context: TLSContext | None = None,
+    tls_context: "TLSContext | None" = None,
     *,
     policy: RetryPolicy = REJECTION_POLICY,
     timeouts: Timeouts = DEFAULT_TIMEOUTS,
@@ -76,6 +79,8 @@ def check(
         try:
             status, seconds, session = None, 0.0, assoc.tls
             if session:
+                from .tls import log_session
+
                 log_session(session)
             if peer.identity:
                 _log_identity(peer.identity, is_confirmed=bool(assoc.confirms_identity))
@@ -110,7 +115,7 @@ def check(
 
 
 def accepted(
-    peer: PeerAE, contexts: Sequence[Context], tls_context: TLSContext | None = None
+    peer: PeerAE, contexts: Sequence[Context], tls_context: "TLSContext | None" = None
 ) -> frozenset[Context]:
     """Return the presentation contexts that the peer accepts.
 
@@ -137,7 +142,7 @@ def accepted(
 
 
 def services(
-    peer: PeerAE, beside: Sequence[Context], tls_context: TLSContext | None = None
+    peer: PeerAE, beside: Sequence[Context], tls_context: "TLSContext | None" = None
 ) -> tuple[ServiceAnswer, ...]:
     """Return whether the peer offers queries and storage commitment.
 
@@ -158,7 +163,7 @@ def services(
 
 
 def _answers(
-    peer: PeerAE, contexts: Sequence[Context], tls_context: TLSContext | None
+    peer: PeerAE, contexts: Sequence[Context], tls_context: "TLSContext | None"
 ) -> tuple[frozenset[Context], str]:
     """Return the accepted contexts, and in words why the first one was refused."""
     try:
@@ -189,7 +194,7 @@ def _log_identity(identity: UserIdentity, *, is_confirmed: bool) -> None:
 def _open_with(
     services: Collection[InquirySCU],
     peer: PeerAE,
-    tls_context: TLSContext | None,
+    tls_context: "TLSContext | None",
     policy: RetryPolicy,
     timeouts: Timeouts,
 ) -> StorageAssociation:
@@ -222,7 +227,7 @@ def _explained(purpose: str = "") -> Iterator[None]:
 
 def _open(
     peer: PeerAE,
-    tls_context: TLSContext | None,
+    tls_context: "TLSContext | None",
     contexts: Sequence[Context],
     policy: RetryPolicy,
     timeouts: Timeouts,

@@ -1,13 +1,17 @@
 """Descriptions of TLS sessions and of failed handshakes."""
 
 import re
-import ssl
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeGuard
 
 from ..reasons import Kind
 from .certificates import read
 from .types import TLSSession
+
+if TYPE_CHECKING:
+    from ssl import SSLError, SSLSocket
 
 
 @dataclass(frozen=True)
@@ -96,7 +100,7 @@ _NOT_ACCEPTED = _certificate(
 )
 
 
-def describe(connection: ssl.SSLSocket) -> TLSSession:
+def describe(connection: "SSLSocket") -> TLSSession:
     """Return the negotiated parameters and the peer's certificate, verified or not."""
     cipher, _, _ = connection.cipher() or ("", "", 0)
     certificate = read(connection.getpeercert(binary_form=True) or b"")
@@ -109,8 +113,16 @@ def describe(connection: ssl.SSLSocket) -> TLSSession:
     )
 
 
+def is_of_tls(error: Exception) -> TypeGuard["SSLError"]:
+    """Return whether TLS failed. Without the module `ssl`, which takes long to import, none can."""
+    ssl = sys.modules.get("ssl")
+    return ssl is not None and isinstance(error, ssl.SSLError)
+
+
 def is_untrusted(error: OSError) -> bool:
     """Return whether the CA of the peer's certificate is not trusted."""
+    import ssl
+
     if isinstance(error, ssl.SSLCertVerificationError):
         return _BY_VERIFY_CODE.get(error.verify_code) is _NOT_TRUSTED
     return False
@@ -124,6 +136,8 @@ def explain(
     `shows_certificate` says whether this side has a certificate, `is_agreed` whether both sides
     had agreed on a cipher suite before.
     """
+    import ssl
+
     if isinstance(error, ssl.SSLCertVerificationError):
         known = _BY_VERIFY_CODE.get(error.verify_code, _NOT_ACCEPTED)
         return _certificate(f"{known.cause} ({error.verify_message})", known.advice)
@@ -144,6 +158,8 @@ def _reason(error: OSError) -> str | None:
     Some versions of Python then raise a bare SSLError, and some SSLEOFError. If Python does not
     know the reason, it is only in the text, such as "[SSL] ASN1 lib (_ssl.c:1006)".
     """
+    import ssl
+
     if not isinstance(error, ssl.SSLError) or isinstance(error, ssl.SSLEOFError):
         return None
     text = _TEXT.match(error.strerror or "")

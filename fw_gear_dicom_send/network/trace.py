@@ -6,7 +6,7 @@ Log lines are only composed if the log level is DEBUG.
 import logging
 from collections.abc import Sequence
 from itertools import count
-from ssl import SSLSocket
+from typing import TYPE_CHECKING
 
 from ..dicom.uids import known_name_of
 from ..text import day
@@ -15,6 +15,9 @@ from .pdus import MAX_RECEIVED_PDU
 from .protocol import Accepted, Rejected
 from .tls_errors import describe
 from .types import PeerAE
+
+if TYPE_CHECKING:
+    from ssl import SSLSocket
 
 _RESULTS = {1: "permanent", 2: "transient"}
 _SOURCES = {1: "service user", 2: "service provider, ACSE", 3: "service provider, presentation"}
@@ -37,7 +40,7 @@ class Trace:
         """Whether the log level is DEBUG."""
         return log.isEnabledFor(logging.DEBUG)
 
-    def requested(self, peer: PeerAE, contexts: Sequence[Context], tls: SSLSocket | None) -> None:
+    def requested(self, peer: PeerAE, contexts: Sequence[Context], tls: "SSLSocket | None") -> None:
         """Log the TLS session, if any, and the request for an association."""
         if not self.is_on:
             return

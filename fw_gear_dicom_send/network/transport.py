@@ -2,16 +2,17 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from ssl import SSLCertVerificationError
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from ..reasons import Kind, Reason
 from .connection import Connection
 from .errors import NoConnectionError, NoHandshakeError, TLSError
 from .throttle import Throttle
 from .timeouts import DEFAULT_TIMEOUTS, Timeouts
-from .tls import TLSContext
 from .tls_errors import explain, is_untrusted
+
+if TYPE_CHECKING:
+    from .tls import TLSContext
 
 
 class Place(Protocol):
@@ -38,7 +39,7 @@ class Transport:
     connections together.
     """
 
-    tls_context: TLSContext | None = None
+    tls_context: "TLSContext | None" = None
     timeouts: Timeouts = DEFAULT_TIMEOUTS
     throttle: Throttle | None = None
 
@@ -57,6 +58,8 @@ class Transport:
         open_connection(connection, peer)
         if not self.tls_context:
             return
+        from ssl import SSLCertVerificationError
+
         refusals: list[OSError] = []
         for context in self.tls_context.contexts:
             if refusals:

@@ -6,7 +6,6 @@ The thread that uses the association does all waiting, reading and writing.
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from ssl import SSLError
 from threading import Lock
 from time import monotonic
 
@@ -16,6 +15,7 @@ from .dimse import Buffer
 from .pdus import MAX_ANSWER, RELEASE_RESPONSE, Message
 from .protocol import Ended, Event, Protocol, ReleaseRequested, State
 from .timeouts import Timeouts
+from .tls_errors import is_of_tls
 from .waits import Wait, write_rest
 
 MAX_PDU = 1 << 18
@@ -130,7 +130,7 @@ class UpperLayer:
             except (OSError, ValueError) as exc:
                 # The last data from the peer explains more than the failed write.
                 self.listen(0)
-                if isinstance(exc, SSLError):
+                if is_of_tls(exc):
                     self.tls_failure = self.tls_failure or exc
                 raise LostError from exc
 
@@ -168,7 +168,7 @@ class UpperLayer:
                 self._take(data)
                 reads = reads - 1 if data and not self._events else 0
         except (OSError, ValueError) as exc:
-            self.tls_failure = exc if isinstance(exc, SSLError) else None
+            self.tls_failure = exc if is_of_tls(exc) else None
             self.is_reset = isinstance(exc, ConnectionResetError)
             self._protocol.note_ending(f"the connection failed: {getattr(exc, 'strerror', exc)}")
             self._take(b"")

@@ -3,13 +3,13 @@
 import json
 import logging
 import os
-import platform
+import re
+import sys
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
-from importlib.metadata import PackageNotFoundError, version
 from itertools import count
 from pathlib import Path
 from typing import Protocol
@@ -38,16 +38,22 @@ from .wording import image_counts, skipped_files
 
 log = logging.getLogger(__name__)
 
-_LIBRARIES = ("pynetdicom", "pydicom", "flywheel-gear-toolkit", "fw-core-client")
+_LIBRARIES = ("pynetdicom", "pydicom", "flywheel_gear_toolkit", "fw_core_client")
+_INSTALLED = re.compile(rf"({'|'.join(_LIBRARIES)})-([^-]+).*\.(?:dist|egg)-info")
 
 
 def versions() -> tuple[tuple[str, str], ...]:
-    """Return the versions of this package, of Python and of installed libraries."""
-    found = [("dicom-send", __version__), ("Python", platform.python_version())]
-    for name in _LIBRARIES:
-        with suppress(PackageNotFoundError):
-            found.append((name, version(name)))
-    return tuple(found)
+    """Return the versions of this package, of Python and of installed libraries.
+
+    `importlib.metadata` takes 0.02 s to import.
+    """
+    found = {}
+    for folder in reversed(sys.path):
+        with suppress(OSError):
+            for name in filter(None, map(_INSTALLED.fullmatch, os.listdir(folder or os.curdir))):
+                found[name[1]] = name[2]
+    own = [("dicom-send", __version__), ("Python", sys.version.split()[0])]
+    return (*own, *((name.replace("_", "-"), found[name]) for name in _LIBRARIES if name in found))
 
 
 class ReportSink(Protocol):

@@ -14,7 +14,7 @@ from ..delivery.sender import Sender
 from ..errors import CancelledError, DicomSendError, NothingToSendError, WorkFolderError
 from ..exit_codes import deferred_signals
 from ..models import Selection
-from ..reasons import Kind, Reason
+from ..reasons import Kind, Reason, texts
 from ..report.events import Observer, ObserverGroup
 from ..report.file_counts import FileCounts
 from ..report.progress import Progress
@@ -84,6 +84,7 @@ def run(
     NothingToSendError if no file is selected, ServerError or WorkFolderError if no image can be
     sent, and CancelledError if a signal stops the run.
     """
+    texts()
     selection = source.select()
     sending = _Sending(
         config, sender, sink, selection=selection, output=output, observer=observer or Observer()

@@ -75,7 +75,7 @@ def run(module: str, *arguments: object, cwd: Path) -> subprocess.CompletedProce
 def test_the_command_sends_without_extras(python_scp: PythonSCP, tmp_path: Path) -> None:
     """It sends, queries and writes its reports."""
     (tmp_path / "1.dcm").write_bytes(encoded(made(1)))
-    done = run("fw_gear_dicom_send.cli.send", "1.dcm", *to(python_scp), cwd=tmp_path)
+    done = run("fw_gear_dicom_send.cli.main", "1.dcm", *to(python_scp), cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert len(python_scp.stored) == 1
 
@@ -85,7 +85,7 @@ def test_the_command_sends_without_extras(python_scp: PythonSCP, tmp_path: Path)
     ("module", "arguments", "extra"),
     [
         ("batch.__main__", ["list"], "batch"),
-        ("cli.send", [".", "A@localhost:104", "--conversion", "lossless"], "compression"),
+        ("cli.main", [".", "A@localhost:104", "--conversion", "lossless"], "compression"),
     ],
 )
 def test_what_needs_an_extra_names_it(

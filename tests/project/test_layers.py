@@ -10,7 +10,7 @@ from tests.support.preloaded import REPOSITORY
 
 PACKAGE = "fw_gear_dicom_send"
 LAYERS = (
-    {"documentation"},
+    {"documentation", "values"},
     {
         "reasons",
         "retry",
@@ -136,3 +136,14 @@ def test_init_files_contain_no_code() -> None:
         for node in rest:
             names = [target.id for target in getattr(node, "targets", ())]  # of an assignment
             assert isinstance(node, ast.ImportFrom) or names in (["__all__"], ["__version__"]), path
+
+
+def test_value_classes_are_those_of_the_package() -> None:
+    """Only the programs that decode frames use `dataclasses`, as they import no other module."""
+    package = REPOSITORY / PACKAGE
+    users = {
+        path.stem
+        for path in package.rglob("*.py")
+        if "dataclasses" in imports(path, path.relative_to(package).with_suffix("").parts)
+    }
+    assert users <= {"frame_decoder", "frame_encoder"}

@@ -14,7 +14,7 @@ from tests.support.send_command import to
 
 MODULES = {
     "fw_gear_dicom_send": "dicom-send",
-    "fw_gear_dicom_send.cli.send": "dicom-send",
+    "fw_gear_dicom_send.cli.main": "dicom-send",
     "fw_gear_dicom_send.batch": "dicom-send-batch",
     "fw_gear_dicom_send.batch.main": "dicom-send-batch",
 }
@@ -43,7 +43,7 @@ def test_a_module_runs_its_command(tmp_path: Path, module: str, program: str) ->
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("module", ["fw_gear_dicom_send", "fw_gear_dicom_send.cli.send"])
+@pytest.mark.parametrize("module", ["fw_gear_dicom_send", "fw_gear_dicom_send.cli.main"])
 def test_a_module_sends(python_scp: PythonSCP, tmp_path: Path, module: str) -> None:
     """The image is on the server if the exit code is 0."""
     (tmp_path / "1.dcm").write_bytes(encoded(made(1)))

@@ -34,7 +34,7 @@ MODULES = (
     "run",
     "fw_gear_dicom_send.batch.main",
     "fw_gear_dicom_send.cli.progress_bar",
-    "fw_gear_dicom_send.cli.send",
+    "fw_gear_dicom_send.cli.main",
     "fw_gear_dicom_send.network.query",
     "fw_gear_dicom_send.network.commitment",
     "pynetdicom",

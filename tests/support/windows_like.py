@@ -83,6 +83,6 @@ def _refuse_names(event: str, arguments: tuple[Any, ...]) -> None:
 
 if __name__ == "__main__":
     remove_features()
-    from fw_gear_dicom_send.cli.send import main
+    from fw_gear_dicom_send.cli.main import main
 
     raise SystemExit(main(sys.argv[1:]))

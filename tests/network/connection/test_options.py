@@ -77,8 +77,8 @@ def test_a_name_with_addresses_of_both_versions(host: str, monkeypatch: pytest.M
     """Of a name's addresses, the one where the server listens is used."""
     resolve = socket.getaddrinfo
 
-    def both(name: str, *args: object, **kwargs: object) -> object:
-        hosts = ("::1", "127.0.0.1") if name == "both.example" else (name,)
+    def both(name: str | bytes, *args: object, **kwargs: object) -> object:
+        hosts = ("::1", "127.0.0.1") if name == b"both.example" else (name,)
         return [item for one in hosts for item in resolve(one, *args, **kwargs)]
 
     monkeypatch.setattr(socket, "getaddrinfo", both)
