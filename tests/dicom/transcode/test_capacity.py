@@ -35,6 +35,7 @@ def number(
         ({"memory.max": f"{GIBIBYTE}\n"}, IN_V2, 4),
         ({"memory.max": "1000\n"}, IN_V2, 1),
         ({"a/b/cpu.max": "max 100000", "a/cpu.max": "200000 100000"}, "0::/a/b\n", 2),
+        ({"../cpu.max": "100000 100000"}, IN_V2, 16),
         ({"a/cpu.max": "200000 100000", "b/cpu.max": "100000 100000"}, "0::/a\n", 2),
     ],
 )
