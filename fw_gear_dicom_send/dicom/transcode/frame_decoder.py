@@ -15,13 +15,12 @@ import time
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from enum import IntEnum
 from functools import cache
 from importlib import import_module
 from itertools import pairwise
 from runpy import run_path
-from typing import Any, BinaryIO, ClassVar
+from typing import Any, BinaryIO, NamedTuple
 
 RLE = "1.2.840.10008.1.2.5"
 DEFLATED_FRAMES = "1.2.840.10008.1.2.8.1"
@@ -29,6 +28,8 @@ JPEG_LS = ("1.2.840.10008.1.2.4.80", "1.2.840.10008.1.2.4.81")
 ANSWER = struct.Struct("<BI")
 SECONDS = struct.Struct("<d")
 READY = b"R"
+REQUEST = struct.Struct("<64sIIBBBQ")
+"""Layout of a request: all fields of a frame, and the size of its bit stream."""
 BYTE = 8
 CHUNK = 65536
 NO_RUN = 128
@@ -63,15 +64,12 @@ class FrameError(Exception):
         self.outcome = outcome
 
 
-@dataclass(frozen=True)
-class Frame:
+class Frame(NamedTuple):
     """Description of a compressed frame.
 
     `allocated` is the size of a decoded sample in bits, a multiple of 8; `bits` is its precision.
     """
 
-    layout: ClassVar = struct.Struct("<64sIIBBBQ")
-    """Layout of a request: all fields, and the size of the data."""
     transfer_syntax_uid: str
     rows: int
     columns: int
@@ -85,9 +83,8 @@ class Frame:
         return self.rows * self.columns * self.samples * self.allocated // BYTE
 
     def request(self, size: int) -> bytes:
-        """Return the request that precedes a bit stream or pixels of `size` bytes."""
-        syntax, *fields = vars(self).values()
-        return self.layout.pack(syntax.encode(), *fields, size)
+        """Return the request that precedes a bit stream of `size` bytes."""
+        return REQUEST.pack(self.transfer_syntax_uid.encode(), *self[1:], size)
 
 
 def decode(coded: bytes, frame: Frame) -> Iterator[bytes]:
@@ -313,7 +310,7 @@ def _decoded(source: BinaryIO, size: int, syntax: bytes, *shape: int) -> Iterato
 
 def main(argv: list[str]) -> None:
     """Decode frames; `argv` is the process id of the gear."""
-    serve(int(argv[0]), prepare_gdcm, Frame.layout, _decoded)
+    serve(int(argv[0]), prepare_gdcm, REQUEST, _decoded)
 
 
 if __name__ == "__main__":

@@ -8,9 +8,8 @@ import os
 import struct
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from importlib import import_module
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 from .frame_decoder import (
     BYTE,
@@ -25,24 +24,38 @@ from .frame_decoder import (
 )
 
 JPEG_LS = "1.2.840.10008.1.2.4.80"
+REQUEST = struct.Struct("<64sIIBBB???Q")
 LENGTH = struct.Struct("<Q")
 SPARE = 4096
 # Measured with 16-bit JPEG 2000: 23 bytes of address space and 18 bytes of memory per sample.
 ADDRESSES_PER_SAMPLE = 32
 
 
-@dataclass(frozen=True)
-class RawFrame(Frame):
+class RawFrame(NamedTuple):
     """Description of a native frame and of its encoding; samples have 8 or 16 bits.
 
     `bits` are those stored. For a colour frame, `is_planar` means that it is stored plane by plane,
     and `is_rgb` that JPEG 2000 may transform its colours.
     """
 
-    layout = struct.Struct("<64sIIBBB???Q")
+    transfer_syntax_uid: str
+    rows: int
+    columns: int
+    samples: int
+    allocated: int
+    bits: int
     is_signed: bool
     is_planar: bool
     is_rgb: bool
+
+    @property
+    def size(self) -> int:
+        """Length of its pixels, in bytes."""
+        return self.rows * self.columns * self.samples * self.allocated // BYTE
+
+    def request(self, size: int) -> bytes:
+        """Return the request that precedes pixels of `size` bytes."""
+        return REQUEST.pack(self.transfer_syntax_uid.encode(), *self[1:], size)
 
     @property
     def precision(self) -> int:
@@ -124,4 +137,4 @@ def _encoded(source: BinaryIO, size: int, syntax: bytes, *fields: Any) -> Iterat
 
 def main(argv: list[str]) -> None:
     """Encode frames; `argv` is the process id of the gear."""
-    serve(int(argv[0]), _prepare, RawFrame.layout, _encoded)
+    serve(int(argv[0]), _prepare, REQUEST, _encoded)

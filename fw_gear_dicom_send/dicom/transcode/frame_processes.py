@@ -16,10 +16,10 @@ from time import monotonic
 from typing import Self
 
 from ...reasons import Kind
+from .capacity import max_processes, usable_cores
 from .frame_decoder import ANSWER, MEMORY_ERROR, READY, SECONDS, FrameOutcome
 from .recoding import TooLargeError, UnconvertibleError
 
-MAX_PROCESSES = 2
 MAX_SMALL_FRAME = 2 << 20
 MEBIBYTE = 1 << 20
 PATIENCE = 4
@@ -94,7 +94,7 @@ class _ProcessEndedError(Exception):
 
 
 class FrameProcesses:
-    """Pool of at most two processes, and no more than the machine has cores.
+    """Pool of processes, no more than cores and memory allow.
 
     The first process gets all frames over 2 MiB. The mutable state is the processes, the numbers
     of the free ones, the overtime of all frames, and whether the pool is closed; `_changed` guards
@@ -107,12 +107,13 @@ class FrameProcesses:
         self._work = work
         self._timeouts = timeouts
         self._changed = Condition()
-        self._processes: list[_Process | None] = [None] * min(MAX_PROCESSES, os.cpu_count() or 1)
+        number = max_processes(usable_cores(), Path("/"))
+        self._processes: list[_Process | None] = [None] * number
         self._free = set(range(len(self._processes)))
         self._overtime = 0.0
         self._is_closed = False
-        # A process ends with the thread that started it, so one thread starts them all.
-        self._starter = ThreadPoolExecutor(1, f"{program.name}s")
+        # A process ends with the thread that started it; these threads end with the pool.
+        self._starters = ThreadPoolExecutor(number, f"{program.name}s")
 
     def __enter__(self) -> Self:
         """Return the pool."""
@@ -132,7 +133,7 @@ class FrameProcesses:
                     process.end()
                 elif process:  # the thread that uses it gets an error
                     process.popen.kill()
-        self._starter.shutdown()
+        self._starters.shutdown()
 
     @contextmanager
     def answer(
@@ -187,7 +188,7 @@ class FrameProcesses:
         with self._changed:
             if self._is_closed:
                 raise self._cancelled()
-            starting = self._starter.submit(_Process, self._program, self._work, self._timeouts)
+            starting = self._starters.submit(_Process, self._program, self._work, self._timeouts)
         begin = monotonic()
         try:
             started = starting.result()
@@ -294,14 +295,15 @@ class _Process:
             self._channel.sendall(data)
 
     def _receive(self, size: int) -> bytes:
-        data = bytearray()
-        while len(data) < size:
+        parts = []
+        while size:
             with self._in_time():
-                received = self._channel.recv(size - len(data))
+                received = self._channel.recv(size)
             if not received:
                 raise _ProcessEndedError
-            data += received
-        return bytes(data)
+            parts.append(received)
+            size -= len(received)
+        return b"".join(parts)
 
     @contextmanager
     def _in_time(self) -> Iterator[None]:

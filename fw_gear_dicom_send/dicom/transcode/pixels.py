@@ -197,15 +197,16 @@ def _in_range(chunks: Iterator[bytes], stream: BitStream) -> Iterator[bytes]:
     exceed their precision. Raises UnconvertibleError for such a sample. Bits above Bits Stored are
     kept: they may be a sign, an overlay or padding.
     """
+    # Only the high byte of a sample of more than 8 bits can exceed its precision.
+    bounds = [range(1 << min(max(stream.bits - bits, 0), BYTE)) for bits in (0, BYTE)]
     data = b""
     for chunk in chunks:
-        data += chunk
-        words, data = data[: len(data) // 2 * 2], data[len(data) // 2 * 2 :]
-        # Arithmetic with a large number is fast; no result exceeds the 16 bits of its sample.
-        ones = int.from_bytes(b"\1\0" * (len(words) // 2), "little")
-        samples = int.from_bytes(words, "little")
-        if samples & ones * (0xFFFF >> stream.bits << stream.bits):
-            raise UnconvertibleError("a sample exceeds the precision of its image")
+        words = data + chunk if data else chunk
+        end = len(words) // 2 * 2
+        words, data = words[:end], words[end:]
+        for byte, bound in enumerate(bounds):
+            if len(bound) <= 0xFF and words[byte::2].translate(None, bytes(bound)):
+                raise UnconvertibleError("a sample exceeds the precision of its image")
         yield words
 
 

@@ -3,8 +3,7 @@
 import struct
 from array import array
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from ...reasons import Kind
 from .. import headers
@@ -18,6 +17,7 @@ MAX_SHORT = 0xFFFF
 MAX_REPLACEABLE = 16 << 20
 SIZE_OF_PIECE = 500
 DELIMITERS = ITEM >> 16
+LITTLE = headers.LAYOUTS[True]
 # All other VRs, including future ones, have a length of 32 bits (PS3.5 7.1.2).
 SHORT_VRS = {vr.decode() for vr in headers.SHORT_VRS}
 WORDS = {"US": "H", "SS": "H", "OW": "H", "AT": "H"}
@@ -46,8 +46,7 @@ UNCOMPRESSED = {IMPLICIT_VR_LITTLE_ENDIAN: IMPLICIT, EXPLICIT_VR_LITTLE_ENDIAN: 
 """Transfer syntaxes to convert to, and to compress from."""
 
 
-@dataclass(frozen=True)
-class Header:
+class Header(NamedTuple):
     """The start of an element; `vr` is empty for items and their delimiters."""
 
     tag: int
@@ -56,14 +55,14 @@ class Header:
 
     def encoded(self, coding: Encoding) -> bytes:
         """Return the header in little endian."""
-        group, element = self.tag >> 16, self.tag & 0xFFFF
-        if coding.implicit or not self.vr:
-            return struct.pack("<HHI", group, element, self.length)
-        if self.vr in SHORT_VRS and self.length <= MAX_SHORT:
-            return struct.pack("<HH2sH", group, element, self.vr.encode(), self.length)
+        tag, vr, length = self
+        if coding.implicit or not vr:
+            return LITTLE.implicit.pack(tag >> 16, tag & 0xFFFF, length)
+        if vr in SHORT_VRS and length <= MAX_SHORT:
+            return LITTLE.explicit.pack(tag >> 16, tag & 0xFFFF, vr.encode(), length)
         # A value that is too long for its VR gets VR UN (PS3.5 6.2.2).
-        vr = "UN" if self.vr in SHORT_VRS or self.vr == US_OR_SS else self.vr
-        return struct.pack("<HH2sHI", group, element, vr.encode(), 0, self.length)
+        vr = "UN" if vr in SHORT_VRS or vr == US_OR_SS else vr
+        return LITTLE.unknown.pack(tag >> 16, tag & 0xFFFF, vr.encode(), 0, length)
 
 
 class Input:
@@ -72,38 +71,42 @@ class Input:
     def __init__(self, chunks: Iterator[bytes]) -> None:
         """Read from the chunks of an encoded dataset."""
         self._chunks = chunks
-        self._buffer = bytearray()
+        self._buffer = b""
+        self._offset = 0
         self.position = 0
 
     def read(self, size: int) -> bytes:
         """Read exactly `size` bytes; raises UnconvertibleError if there are fewer."""
-        if not self.has(size):
-            raise UnconvertibleError("it is truncated")
-        data = bytes(self._buffer[:size])
-        del self._buffer[:size]
-        self.position += size
-        return data
+        start = self._take(size)
+        return self._buffer[start : start + size]
 
     def header(self, coding: Encoding) -> Header:
         """Read the header of an element.
 
         Raises UnconvertibleError if it is truncated or lacks a required VR.
         """
-        order = "<" if coding.little else ">"
-        group, element = struct.unpack(order + "HH", self.read(4))
+        layouts = headers.LAYOUTS[coding.little]
+        start = self._take(headers.MIN_HEADER)
+        group, element, code, length = layouts.explicit.unpack_from(self._buffer, start)
         tag = group << 16 | element
         if group == DELIMITERS or coding.implicit:
-            (length,) = struct.unpack(order + "I", self.read(4))
+            (length,) = layouts.length.unpack_from(self._buffer, start + headers.TAG_SIZE)
             return Header(tag, "" if group == DELIMITERS else implicit_vr(tag), length)
-        code = self.read(2)
-        if not (code.isalpha() and code.isupper()):
+        if code not in headers.VRS and not (code.isalpha() and code.isupper()):
             raise UnconvertibleError("an element has no VR")
         vr = code.decode("ascii")
-        if vr in SHORT_VRS:
-            (length,) = struct.unpack(order + "H", self.read(2))
-        else:
-            (length,) = struct.unpack(order + "2xI", self.read(6))
+        if vr not in SHORT_VRS:
+            (length,) = layouts.length.unpack_from(self._buffer, self._take(layouts.length.size))
         return Header(tag, vr, length)
+
+    def _take(self, size: int) -> int:
+        """Return the offset in the buffer of the next `size` bytes, and pass over them."""
+        if not self.has(size):
+            raise UnconvertibleError("it is truncated")
+        start = self._offset
+        self._offset += size
+        self.position += size
+        return start
 
     def value(self, header: Header, coding: Encoding) -> Iterator[bytes]:
         """Yield a value in little endian, in blocks.
@@ -127,15 +130,18 @@ class Input:
     def skip(self, size: int) -> None:
         """Skip `size` bytes; raises UnconvertibleError if there are fewer."""
         while size:
-            size -= len(self.read(min(size, CHUNK)))
+            part = min(size, CHUNK)
+            self._take(part)
+            size -= part
 
     def has(self, size: int) -> bool:
         """Return whether at least `size` bytes follow."""
-        while len(self._buffer) < size:
+        while len(self._buffer) - self._offset < size:
             chunk = next(self._chunks, None)
             if chunk is None:
                 return False
-            self._buffer += chunk
+            self._buffer = self._buffer[self._offset :] + chunk
+            self._offset = 0
         return True
 
 
@@ -145,15 +151,22 @@ class Output:
     def __init__(self, file: BinaryIO) -> None:
         """Write to an empty file, which the finished dataset will own."""
         self._file = file
+        self._pending = bytearray()
         self._start = 0
         self._position = 0
         self._replaceable_size = 0
         self._pieces: list[bytes | Span] = []
 
     def write(self, data: bytes) -> None:
-        """Append bytes."""
-        self._file.write(data)
+        """Append bytes; short ones are collected, as a write to the file costs more."""
         self._position += len(data)
+        if len(data) < CHUNK:
+            self._pending += data
+            if len(self._pending) >= CHUNK:
+                self._flush()
+        else:
+            self._flush()
+            self._file.write(data)
 
     def write_replaceable(self, data: bytes, size: int = 0) -> int:
         """Append a piece that `size` bytes may replace later, and return its number.
@@ -174,7 +187,12 @@ class Output:
     def finish(self) -> EncodedDataset:
         """Return the finished dataset."""
         self._cut()
+        self._flush()
         return EncodedDataset(self._file, tuple(self._pieces))
+
+    def _flush(self) -> None:
+        self._file.write(self._pending)
+        self._pending.clear()
 
     def _cut(self) -> None:
         if self._position > self._start:

@@ -135,6 +135,9 @@ class Rewriter:
 
     def _plain(self, header: Header, level: Level) -> None:
         """Copy an element."""
+        if level.source.little and header.length <= CHUNK:
+            self._out.write(header.encoded(level.target) + self._in.read(header.length))
+            return
         if header.tag == PIXEL_DATA and header.vr == "OW" and not level.source.little:
             allocated = int.from_bytes(level.description.get(ALLOCATED, b""), "little")
             if allocated == DOUBLE_WORD:

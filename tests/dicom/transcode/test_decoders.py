@@ -1,18 +1,21 @@
-"""Decoder processes are few, reused during a run, limited, and end with the gear."""
+"""Decoder processes are bounded, reused during a run, limited, and end with the gear."""
 
+import io
 import os
 import signal
 import subprocess
 import sys
+import zlib
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
 
 import pytest
 from pydicom.uid import ExplicitVRLittleEndian
 
-from fw_gear_dicom_send.dicom.transcode import FrameDecoders, convert
+from fw_gear_dicom_send.dicom.transcode import FrameDecoders, convert, frame_processes
+from fw_gear_dicom_send.dicom.transcode.frame_decoder import DEFLATED_FRAMES, Frame
 from fw_gear_dicom_send.dicom.transcode.frame_processes import FrameTimeouts
 from fw_gear_dicom_send.dicom.types import SOPInstance, Unreadable
 from fw_gear_dicom_send.reasons import Kind
@@ -63,14 +66,40 @@ def test_a_decoder_is_kept_for_the_run(tmp_path: Path) -> None:
     assert children(os.getpid()) == before
 
 
-def test_there_are_no_more_decoders_than_cores(tmp_path: Path) -> None:
-    """Eight threads share at most two decoders, and each image is decoded."""
+def number_of_decoders(folder: Path) -> int:
+    """Return how many decoders eight threads use for 40 images."""
     before = children(os.getpid())
-    with FrameDecoders(tmp_path) as decoders, ThreadPoolExecutor(8) as threads:
-        causes = list(threads.map(lambda _: decode(decoders, tmp_path), range(40)))
+    with FrameDecoders(folder) as decoders, ThreadPoolExecutor(8) as threads:
+        causes = list(threads.map(lambda _: decode(decoders, folder), range(40)))
         count = len(children(os.getpid()) - before)
     assert causes == [""] * 40
-    assert 1 <= count <= min(2, os.cpu_count() or 1)
+    return count
+
+
+def test_there_are_no_more_decoders_than_cores(tmp_path: Path) -> None:
+    """Eight threads share as many decoders as this process may use cores, and 8 at most."""
+    cores = os.sched_getaffinity(0)
+    assert number_of_decoders(tmp_path) <= min(8, len(cores))
+    os.sched_setaffinity(0, {min(cores)})
+    try:
+        assert number_of_decoders(tmp_path) == 1
+    finally:
+        os.sched_setaffinity(0, cores)
+
+
+def test_there_are_as_many_decoders_as_cores(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the container has three cores, three frames are decoded at the same time."""
+    monkeypatch.setattr(frame_processes, "max_processes", lambda *_: 3)
+    coded = zlib.compress(bytes(8), wbits=-zlib.MAX_WBITS)
+    frame = Frame(DEFLATED_FRAMES, 2, 4, 1, 8, 8)
+    before = children(os.getpid())
+    with FrameDecoders(tmp_path) as decoders, ExitStack() as frames:
+        for _ in range(3):
+            pixels = frames.enter_context(decoders.decoded(frame, io.BytesIO(coded), len(coded)))
+            assert next(pixels) == bytes(8)
+        assert len(children(os.getpid()) - before) == 3
 
 
 def test_a_decoder_has_limits_and_no_environment(tmp_path: Path) -> None:
