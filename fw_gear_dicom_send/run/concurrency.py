@@ -58,7 +58,8 @@ DEFAULT_GROWTH = GrowthPolicy()
 class Growth:
     """Decides how many connections help, beyond those that need no proof.
 
-    The rate is that of threads at work: a run that waits for files says nothing about the server.
+    The rate follows from the seconds of each image: a run that waits for files says nothing about
+    the server. The sum of the times at which the images at work began is `_begun`.
 
     The mutable state is all attributes except the constructor's arguments. The caller holds a lock.
     """
@@ -72,6 +73,8 @@ class Growth:
         self._trial: tuple[int, float] | None = None
         self._rest = policy.rest
         self._next_up = self._next_down = -inf
+        self._at_work = 0
+        self._begun = 0.0
         self.restart(1, -inf)
 
     @property
@@ -87,25 +90,42 @@ class Growth:
 
     def _begin(self, now: float) -> None:
         self._since = now
-        self._thread_seconds = 0.0
         self._images = 0
+        self._seconds = 0.0
         self._work = 0.0
 
-    def pass_time(self, now: float, at_work: int) -> None:
-        """Record that `at_work` threads have sent until `now`."""
-        self._thread_seconds += at_work * (now - self._since)
-        self._since = now
+    def begin_image(self, now: float) -> None:
+        """Record that a thread begins an image."""
+        self._at_work += 1
+        self._begun += now
 
-    def add(self, transfer: Transfer, now: float) -> None:
+    def end_image(self, begun: float) -> None:
+        """Record that a thread ends the image that it began at a time."""
+        self._at_work -= 1
+        self._begun -= begun
+
+    def add(self, transfer: Transfer, begun: float, now: float) -> None:
         """Count an image that the server answered."""
         self._shortest = min(self._shortest, transfer.seconds)
         if self._opening:
             self._opening -= 1
-            if not self._opening:
-                self._begin(now)
-            return
-        self._images += 1
-        self._work += 1 + transfer.size / self._policy.image_bytes
+            self._begin(now)
+        elif begun >= self._since:
+            self._images += 1
+            self._seconds += now - begun
+            self._work += 1 + transfer.size / self._policy.image_bytes
+
+    def _rate(self, now: float) -> float:
+        """Return the rate of all connections, 0 if there are too few images.
+
+        It follows from the seconds of each image. Images that take longer than the others, and
+        have not ended yet, count too: the server may serve only some of the connections.
+        """
+        if self._images < self._policy.images * self._allowed or not self._seconds:
+            return 0.0
+        mean = self._seconds / self._images
+        late = self._at_work * (now - mean) - self._begun
+        return self._allowed * self._work / (self._seconds + max(0.0, late))
 
     def back_off(self, now: float) -> int:
         """Return the number of connections after a lost or refused image."""
@@ -122,10 +142,9 @@ class Growth:
         if self._shortest < policy.near and not parallel.is_fixed:
             self.why, self._trial = Why.NEAR, None
             return parallel.assured
-        is_measured = self._images >= policy.images * allowed and self._thread_seconds > 0
-        if parallel.is_fixed or not is_measured:
+        rate = self._rate(now)
+        if parallel.is_fixed or not rate:
             return allowed
-        rate = allowed * self._work / self._thread_seconds
         if self._trial:
             (before, min_rate), self._trial = self._trial, None
             is_kept = rate >= min_rate
@@ -232,7 +251,8 @@ class AdaptiveLimit:
                 self._changed.wait(self._policy.window * self._waiting)
                 self._waiting -= 1
                 self._adjust(self._clock())
-            self._growth.pass_time(self._clock(), self._at_work)
+            begun = self._clock()
+            self._growth.begin_image(begun)
             self._at_work += 1
         work, start = Work(), self._cpu_clock()
         try:
@@ -240,11 +260,11 @@ class AdaptiveLimit:
         finally:
             with self._changed:
                 now = self._clock()
-                self._growth.pass_time(now, self._at_work)
+                self._growth.end_image(begun)
                 self._at_work -= 1
                 self._images += 1
                 self._cpu_seconds += self._cpu_clock() - start
-                self._note(work.result, now)
+                self._note(work.result, begun, now)
                 self._adjust(now)
                 # No other thread is woken: this one returns immediately for the next image.
 
@@ -253,10 +273,12 @@ class AdaptiveLimit:
         with self._changed:
             self._changed.notify_all()
 
-    def _note(self, result: StoreResult | Suspect | Quarantined | None, now: float) -> None:
+    def _note(
+        self, result: StoreResult | Suspect | Quarantined | None, begun: float, now: float
+    ) -> None:
         """Record the result of an image, which may show that more connections do harm."""
         if isinstance(result, Sent) and result.transfer.tries == 1:
-            self._growth.add(result.transfer, now)
+            self._growth.add(result.transfer, begun, now)
         elif isinstance(result, Sent | Suspect | Quarantined):
             self._allow(self._growth.back_off(now), now)
 

@@ -21,7 +21,9 @@ class World:
 
     def limit(self, threads: int) -> AdaptiveLimit:
         """Return a limit that uses the clocks of this machine."""
-        return AdaptiveLimit(Parallel.of(threads), clock=lambda: self.now, cpu_clock=lambda: self.used)
+        return AdaptiveLimit(
+            Parallel.of(threads), clock=lambda: self.now, cpu_clock=lambda: self.used
+        )
 
     def run(self, limit: AdaptiveLimit, seconds: float) -> list[int]:
         """Process images for some seconds; return the allowed numbers of threads over time."""
