@@ -59,7 +59,7 @@ class Growth:
     """Decides how many connections help, beyond those that need no proof.
 
     The rate follows from the seconds of each image: a run that waits for files says nothing about
-    the server. The sum of the times at which the images at work began is `_begun`.
+    the server. `_begun` has the times at which the images at work began.
 
     The mutable state is all attributes except the constructor's arguments. The caller holds a lock.
     """
@@ -73,8 +73,7 @@ class Growth:
         self._trial: tuple[int, float] | None = None
         self._rest = policy.rest
         self._next_up = self._next_down = -inf
-        self._at_work = 0
-        self._begun = 0.0
+        self._begun: list[float] = []
         self.restart(1, -inf)
 
     @property
@@ -94,15 +93,19 @@ class Growth:
         self._seconds = 0.0
         self._work = 0.0
 
+    @property
+    def at_work(self) -> int:
+        """Number of images at work, without those that were set aside."""
+        return len(self._begun)
+
     def begin_image(self, now: float) -> None:
         """Record that a thread begins an image."""
-        self._at_work += 1
-        self._begun += now
+        self._begun.append(now)
 
     def end_image(self, begun: float) -> None:
         """Record that a thread ends the image that it began at a time."""
-        self._at_work -= 1
-        self._begun -= begun
+        if begun in self._begun:
+            self._begun.remove(begun)
 
     def add(self, transfer: Transfer, begun: float, now: float) -> None:
         """Count an image that the server answered."""
@@ -118,14 +121,18 @@ class Growth:
     def _rate(self, now: float) -> float:
         """Return the rate of all connections, 0 if there are too few images.
 
-        It follows from the seconds of each image. Images that take longer than the others, and
-        have not ended yet, count too: the server may serve only some of the connections.
+        It follows from the seconds of each image. Images that take twice as long as the others,
+        and have not ended yet, count too: the server may serve only some of the connections.
         """
         if self._images < self._policy.images * self._allowed or not self._seconds:
             return 0.0
-        mean = self._seconds / self._images
-        late = self._at_work * (now - mean) - self._begun
-        return self._allowed * self._work / (self._seconds + max(0.0, late))
+        late = sum(now - begun for begun in self._late(now))
+        return self._allowed * self._work / (self._seconds + late)
+
+    def _late(self, now: float) -> list[float]:
+        """Return the times at which images began that take twice as long as the others."""
+        soonest = now - 2 * self._seconds / self._images
+        return [begun for begun in self._begun if begun < soonest]
 
     def back_off(self, now: float) -> int:
         """Return the number of connections after a lost or refused image."""
@@ -162,11 +169,16 @@ class Growth:
     def _plan(self, now: float, *, is_more: bool, is_kept: bool) -> None:
         """Plan the next trials after one of more or fewer connections."""
         policy = self._policy
-        self._next_down = now + policy.check
+        if is_kept or not is_more:
+            self._next_down = now + policy.check
         if is_more and is_kept:
             self._rest = policy.rest
             self.why = Why.MOST if self._allowed == self._parallel.most else Why.SHORT
         elif is_more:
+            late = self._late(now)
+            # They must not keep the place of images that other connections can send.
+            self._begun = [begun for begun in self._begun if begun not in late]
+            self._rest = policy.max_rest if late else self._rest
             self._next_up = now + self._rest
             self._rest = min(2 * self._rest, policy.max_rest)
             self.why = Why.NO_GAIN
@@ -214,7 +226,6 @@ class AdaptiveLimit:
         self._trim = trim
         self._growth = Growth(parallel)
         self._allowed = 1
-        self._at_work = 0
         self._waiting = 0
         self._images = 0
         self._cpu_seconds = 0.0
@@ -245,7 +256,7 @@ class AdaptiveLimit:
     def slot(self) -> Iterator[Work]:
         """Wait for permission to send, then run the block, which handles one image."""
         with self._changed:
-            while self._at_work >= self._allowed:
+            while self._growth.at_work >= self._allowed:
                 self._waiting += 1
                 # All waiting threads together look once in each window.
                 self._changed.wait(self._policy.window * self._waiting)
@@ -253,7 +264,6 @@ class AdaptiveLimit:
                 self._adjust(self._clock())
             begun = self._clock()
             self._growth.begin_image(begun)
-            self._at_work += 1
         work, start = Work(), self._cpu_clock()
         try:
             yield work
@@ -261,7 +271,6 @@ class AdaptiveLimit:
             with self._changed:
                 now = self._clock()
                 self._growth.end_image(begun)
-                self._at_work -= 1
                 self._images += 1
                 self._cpu_seconds += self._cpu_clock() - start
                 self._note(work.result, begun, now)
