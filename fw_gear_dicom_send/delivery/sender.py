@@ -137,6 +137,7 @@ class Why(StrEnum):
     NO_GAIN = "no-gain"
     TROUBLE = "trouble"
     REFUSED = "refused"
+    SHARED = "shared"
 
     @property
     def text(self) -> str:
@@ -152,6 +153,7 @@ _WHY = {
     Why.MOST: "the maximum, as each increase raised the rate",
     Why.NO_GAIN: "more did not raise the rate enough",
     Why.TROUBLE: "with more, images were lost or put off",
+    Why.SHARED: "images share requests, so more connections do not help",
     Why.REFUSED: "the server allowed no more",
 }
 
@@ -186,7 +188,8 @@ class Parallel:
         assured, most = (
             min(number * images_per_request, _MAX_THREADS) for number in (self.assured, self.most)
         )
-        return replace(self, assured=assured, most=most)
+        is_shared = assured == most and not self.is_fixed
+        return replace(self, assured=assured, most=most, why=Why.SHARED if is_shared else self.why)
 
 
 class Sender(Protocol):

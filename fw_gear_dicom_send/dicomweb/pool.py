@@ -104,6 +104,10 @@ class ConnectionPool:
             if not is_kept:
                 connection.close()
 
+    def restrict(self, number: int) -> None:
+        """Use at most `number` connections. None may be lent yet."""
+        self._number = self._limit = number
+
     def pause(self, seconds: float, why: str) -> None:
         """Let all requests wait, `seconds` if that is not 0, and then use half the connections."""
         with self._changed:

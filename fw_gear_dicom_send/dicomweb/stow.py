@@ -8,7 +8,7 @@ from math import inf
 
 from ..delivery.deliver import Delivery
 from ..delivery.results import RUN_ENDED, StoreResult, Suspect
-from ..delivery.sender import Finder, Inquirer, Parallel, SenderFacts
+from ..delivery.sender import Finder, Inquirer, Parallel, SenderFacts, Why
 from ..dicom.types import SOPInstance
 from ..network.transport import Transport
 from ..option_values import Auto, ConversionMode, OnConflict
@@ -18,7 +18,7 @@ from ..server_url import ServerURL
 from . import preflight
 from .attempts import Convert, StowAttempts
 from .authorization import Authorization
-from .batches import AUTO_IMAGES
+from .batches import AUTO_IMAGES, SHARING
 from .credentials import NO_CREDENTIALS, Credentials
 from .inquiry import ContentInquirer, QueryInquirer
 from .preflight import WebServer
@@ -109,7 +109,10 @@ class WebSender:
     def _share(self, max_images: int) -> None:
         """Let up to `max_images` share a request. All threads may wait for the same answer."""
         self.attempts.batches.max_images = max_images
-        self.health.expect(self._parallel.threads(max_images).assured)
+        threads = self._parallel.threads(max_images)
+        self.health.expect(threads.assured)
+        if threads.why is Why.SHARED:
+            self._service.pool.restrict(SHARING)
 
     def examine(self) -> WebServer:
         """Return the properties of the server; raises ServerError as `check` does."""

@@ -227,6 +227,24 @@ def test_a_run_without_connections_used_none() -> None:
     assert Server(distant).limit.used(SenderFacts()) is None
 
 
+@pytest.mark.parametrize(
+    ("number", "images", "threads"),
+    [
+        (0, 1, (4, 16, Why.SHORT)),
+        (0, 2, (8, 32, Why.SHORT)),
+        (0, 20, (64, 64, Why.SHARED)),
+        (3, 20, (60, 60, Why.FIXED)),
+        (3, 1, (3, 3, Why.FIXED)),
+    ],
+)
+def test_images_that_share_requests_need_threads(
+    number: int, images: int, threads: tuple[int, int, Why]
+) -> None:
+    """There is a thread for each image in a request, but there are at most 64."""
+    found = Parallel.of(number).threads(images)
+    assert (found.assured, found.most, found.why) == threads
+
+
 def test_whole_studies_get_four() -> None:
     """An association for each study is not tried."""
     parallel = Parallel.of(0, by_study=True)
