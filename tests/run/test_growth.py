@@ -21,7 +21,6 @@ class Server:
     def __init__(self, seconds: Callable[[int], float], number: int = 0) -> None:
         """Take `seconds` for each image of a run with the option `associations` at `number`."""
         self.seconds = seconds
-        self.size = 0
         self.served = 16
         self.now = 0.0
         self.is_lossy: Callable[[int], bool] = lambda _: False
@@ -63,7 +62,7 @@ class Server:
 
     def _answered(self, seconds: float) -> StoreResult:
         """Return the result of an image."""
-        return Sent(Transfer(tries=1, seconds=seconds, size=self.size))
+        return Sent(Transfer(tries=1, seconds=seconds))
 
     def _end(self, at_work: list[tuple[float, int, ExitStack]]) -> None:
         self.now, _, stack = heappop(at_work)
@@ -137,6 +136,9 @@ def test_a_server_that_slows_down_later_gets_fewer() -> None:
     server = Server(distant)
     assert server.run(400)[-1] == 16
     server.seconds = limited(40)
+    while server.trims[-1] == 16:
+        server.run(100)
+    assert set(server.run(1500)) == {8}  # for half a minute
     allowed = server.run(10_000)
     assert allowed[-4000:].count(4) > 3600
     assert server.trims.count(4) >= 1
@@ -181,17 +183,19 @@ def test_losses_end_the_growth() -> None:
 def test_an_image_that_was_resent_ends_the_growth() -> None:
     """A server that puts images off has too many connections."""
     server = Server(distant)
-    server.result = lambda _: sent(tries=2)
+    assert server.run(150)[-1] == 16
+    server.result = lambda seconds: sent(tries=2, seconds=seconds)
     server.run(5)
-    assert server.limit.allowed <= 4
+    assert (server.limit.allowed, server.why) == (4, Why.TROUBLE)
 
 
 def test_larger_images_are_no_loss() -> None:
-    """The rate counts bytes too: sixteen remain when images get larger and slower."""
-    server = Server(distant)
-    server.run(400)
-    server.size, server.seconds = 1 << 20, lambda _: 0.3
-    assert server.run(200)[-1] == 16
+    """The rate counts bytes too: eight remain although images get larger and slower."""
+    server = Server(lambda _: 0.3 if server.limit.allowed >= 8 else 0.1)
+    server.result = lambda seconds: sent(
+        tries=1, seconds=seconds, size=1 << 20 if server.limit.allowed >= 8 else 0
+    )
+    assert server.run(60)[-1] >= 8
 
 
 def test_a_fixed_number_is_reached_at_once() -> None:
