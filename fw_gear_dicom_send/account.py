@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from .delivery.sender import ServerName
+from .delivery.sender import ServerName, Why
 from .errors import CancelledError, DicomSendError, ExitCode
 from .models import FileReport, FileStatus, LeftOut, Origin
 from .option_types import Option
@@ -61,6 +61,22 @@ class ThroughputCounts:
     def bytes_per_second(self) -> float:
         """Bytes per second in the same time."""
         return self.rated_bytes / self.rated_seconds if self.rated_seconds else 0.0
+
+
+@dataclass(frozen=True)
+class ConnectionsUsed:
+    """Numbers of parallel connections: `peak` at most, and `number` at the end. `why` says why."""
+
+    number: int
+    peak: int
+    noun: str
+    why: Why
+
+    @property
+    def text(self) -> str:
+        """Numbers and reason as one line."""
+        most = f", at most {self.peak} at once" if self.peak != self.number else ""
+        return f"{quantity(self.number, self.noun)}{most}: {self.why.text}"
 
 
 @dataclass(frozen=True)
@@ -129,8 +145,9 @@ class Account:
     counts files in them that are no image. `verification` is None without the option `verify`.
     `examples` are the first images of each cause. `missing_identifiers` are the numbers of images
     without each identifier, and `other_content` those that may have other content on the server, by
-    cause. `losses` is the number of lost associations. `given_up` is the reason why the run gave up
-    the server. `sections` are those of the server. `reports` are the names of the reports so far,
+    cause. `losses` is the number of lost associations. `connections` are the numbers of parallel
+    ones, None if none was opened. `given_up` is the reason why the run gave up the server.
+    `sections` are those of the server. `reports` are the names of the reports so far,
     and `is_reported` says that each could be written. `error` ended the run. `error_code` is the
     exit code if it does not follow from the rest.
     """
@@ -154,6 +171,7 @@ class Account:
     other_content: Mapping[str, int] = field(default_factory=dict)
     retries: int = 0
     losses: int = 0
+    connections: ConnectionsUsed | None = None
     given_up: Reason | None = None
     sections: Sequence[Section] = ()
     versions: Sequence[tuple[str, str]] = ()

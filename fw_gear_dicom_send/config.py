@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
-from .delivery.sender import Facts, ServerName
+from .delivery.sender import Facts, Parallel, ServerName
 from .dicom.image_choice import ImageChoice
 from .dicom.types import PrivateTag
 from .errors import ConfigError
@@ -56,6 +56,11 @@ class SendConfig(Options):
         titles = self.called_ae, self.calling_ae
         ae = PeerAE(self.destination, self.port, *titles, self.user_identity)
         return ServerURL.of(self.destination) or ae
+
+    @property
+    def parallel(self) -> Parallel:
+        """The numbers of parallel connections."""
+        return Parallel.of(self.associations, by_study=self.association_per_study)
 
     @property
     def warnings(self) -> tuple[str, ...]:

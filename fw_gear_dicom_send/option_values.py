@@ -63,6 +63,17 @@ def whole(minimum: int, maximum: int, zero: str = "0") -> OptionType:
     )
 
 
+def automatic(maximum: int) -> OptionType:
+    """Return the type of a whole number that is 0, or `auto`, if the program decides it."""
+    number = whole(0, maximum, zero=Auto.AUTO)
+    return replace(
+        number,
+        allowed=f"auto, or a whole number from 1 to {maximum}; 0 is auto",
+        is_valid=lambda given: given == Auto.AUTO or number.is_valid(given),
+        convert=lambda given: 0 if given == Auto.AUTO else given,
+    )
+
+
 def seconds(minimum: int = 0) -> OptionType:
     """Return the type of a time of at most a day."""
     return replace(

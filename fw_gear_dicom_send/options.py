@@ -23,6 +23,7 @@ from .option_values import (
     Auto,
     ConversionMode,
     OnConflict,
+    automatic,
     choice,
     seconds,
     several,
@@ -198,11 +199,12 @@ class Options:
         "not count towards send_retry_time.",
     )
     associations: int = _sending(
-        whole(1, MAX_ASSOCIATIONS),
-        4,
-        "Number of parallel associations (1-16). If the server allows fewer, those are used. With "
-        "1, images are sent in the order of their archive or their names.",
-        brief="Parallel associations, 1 to 16 (default: 4)",
+        automatic(MAX_ASSOCIATIONS),
+        0,
+        "Number of parallel associations (1-16). 0: automatic, up to 4 with a server nearby, and "
+        "up to 16 while more raise the rate. If the server allows fewer, those are used. With 1, "
+        "images are sent in order.",
+        brief="Parallel associations, 1 to 16 (default: auto)",
         short="-j",
     )
     images_per_request: int | Auto = _sending(

@@ -25,7 +25,7 @@ def test_defaults_are_the_manifests() -> None:
     assert config.response_timeout == 300
     assert config.bandwidth_limit == 0
     assert config.conversion is ConversionMode.WHEN_NEEDED
-    assert config.associations == 4
+    assert config.associations == 0
     assert config.report is True
     assert config.input_file is None
 

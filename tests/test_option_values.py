@@ -36,13 +36,19 @@ def test_a_number_of_images_may_be_text(given: object, value: object) -> None:
     assert config.images_per_request == value
 
 
-@pytest.mark.parametrize("associations", [0, -1, 17, "4", 4.0, True, None])
+@pytest.mark.parametrize(("given", "value"), [("auto", 0), (0, 0), (1, 1), (16, 16)])
+def test_a_number_of_associations_may_be_automatic(given: object, value: int) -> None:
+    """0 and `auto` are the same."""
+    config = parse(config_json(associations=given))
+    assert config.associations == value
+
+
+@pytest.mark.parametrize("associations", [-1, 17, "4", 4.0, True, None])
 def test_other_numbers_of_associations_are_rejected(associations: object) -> None:
     """There can be 1 to 16 associations."""
     message = refusal(associations=associations)
-    assert message == (
-        f"associations: {associations!r} {wording.ALLOWED}: a whole number from 1 to 16"
-    )
+    allowed = "auto, or a whole number from 1 to 16; 0 is auto"
+    assert message == f"associations: {associations!r} {wording.ALLOWED}: {allowed}"
 
 
 @pytest.mark.parametrize("number", [0, 1, 1_000_000])

@@ -153,7 +153,6 @@ class Comparison:
             source,
             downloads,
             work,
-            threads=1,
             max_put_off=0,
             is_wanted=lambda _: True,
             process=self._add,

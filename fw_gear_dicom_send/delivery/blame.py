@@ -86,10 +86,13 @@ class Trouble:
             self._failures = self._unanswered = self._remaining = 0
             self._retry = None
 
-    def note_failure(self, reason: Reason, *, is_counted: bool = True) -> Reason | None:
+    def note_failure(
+        self, reason: Reason, *, peak: int = 0, is_counted: bool = True
+    ) -> Reason | None:
         """Record a failed image; return the reason to give up the server, None to continue.
 
-        An image that is not counted is known to fail, and says nothing about the server.
+        There were up to `peak` associations, which may be more than expected. An image that is not
+        counted is known to fail, and says nothing about the server.
         """
         with self._lock:
             self._reason = reason
@@ -97,7 +100,8 @@ class Trouble:
             if reason.kind is not Kind.NO_ANSWER:
                 return None
             self._unanswered += 1
-            if self._unanswered < self.policy.max_unanswered + self.associations:
+            associations = max(self.associations, peak)
+            if self._unanswered < self.policy.max_unanswered + associations:
                 return None
             return Reason(Kind.GIVEN_UP, f"{self._unanswered} images in a row without an answer")
 

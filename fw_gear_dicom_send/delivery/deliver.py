@@ -52,7 +52,9 @@ class Delivery:
         budget: RetryBudget,
         policy: RetryPolicy,
     ) -> None:
-        """Send by `attempts` over `connections`, at most `number`, until `budget` is spent.
+        """Send by `attempts` over `connections` until `budget` is spent.
+
+        More than `number` connections are possible, but need not be open.
 
         `policy` has the waits while the server is at fault.
         """
@@ -182,7 +184,8 @@ class Delivery:
         trouble = self._trouble
         if resending is Resending.WHILE_NOTHING_IS_STORED:
             is_known = is_retry and trouble.accepted_at > -inf
-            if blame := trouble.note_failure(sent.reason, is_counted=not is_known):
+            peak = self._connections.peak
+            if blame := trouble.note_failure(sent.reason, peak=peak, is_counted=not is_known):
                 self._connections.give_up(blame)
         elif sent.transfer.answer:
             trouble.note_answer(is_accepted=False)

@@ -2,7 +2,8 @@
 
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
 from math import inf
 from typing import Protocol
 
@@ -12,6 +13,7 @@ from ..sections import Section
 from .results import ImageReference, StoreResult, Suspect, Verification
 
 _MAX_THREADS = 64
+_ASSURED, _MAX_AUTO = 4, 16
 
 
 class RequestError(Exception):
@@ -62,7 +64,8 @@ class SenderFacts:
     `retries` is the number of resent images. `losses` is the number of connections that were lost
     with an image, and `lost_at` the times of the latest losses, on the clock of the retry policy.
     `given_up` is the reason why the run gave up the server, None if it did not. `is_away` means
-    that the run waits for the server, which accepts no connection or no image.
+    that the run waits for the server, which accepts no connection or no image. `peak` is the
+    largest number of connections so far, and `is_refused` means that the server allows no more.
     """
 
     connections: int = 0
@@ -73,6 +76,8 @@ class SenderFacts:
     lost_at: tuple[float, ...] = ()
     given_up: Reason | None = None
     is_away: bool = False
+    peak: int = 0
+    is_refused: bool = False
 
 
 class Inquirer(Protocol):
@@ -121,9 +126,70 @@ class Health(Protocol):
         """Wait until `moment` on the policy's clock, or until the run gives up the server."""
 
 
-def sending_threads(connections: int, images_per_request: int) -> int:
-    """Return the number of threads that send: one for each image in a request, but at most 64."""
-    return min(connections * images_per_request, _MAX_THREADS)
+class Why(StrEnum):
+    """The reason for the number of parallel connections in a run."""
+
+    FIXED = "fixed"
+    BY_STUDY = "by-study"
+    SHORT = "short"
+    NEAR = "near"
+    MOST = "most"
+    NO_GAIN = "no-gain"
+    TROUBLE = "trouble"
+    REFUSED = "refused"
+    SHARED = "shared"
+
+    @property
+    def text(self) -> str:
+        """The reason for people."""
+        return _WHY[self]
+
+
+_WHY = {
+    Why.FIXED: "up to the configured number",
+    Why.BY_STUDY: "the number for whole studies",
+    Why.SHORT: "the run ended before more were tried",
+    Why.NEAR: "the server is near",
+    Why.MOST: "the maximum, as each increase raised the rate",
+    Why.NO_GAIN: "more did not raise the rate enough",
+    Why.TROUBLE: "with more, images were lost or put off",
+    Why.SHARED: "images share requests, so more connections do not help",
+    Why.REFUSED: "the server allowed no more",
+}
+
+
+@dataclass(frozen=True)
+class Parallel:
+    """Numbers of parallel connections: `assured` ones, and up to `most` if they help.
+
+    `why` is the reason for the number as long as nothing is known about the server.
+    """
+
+    assured: int
+    most: int
+    why: Why = Why.FIXED
+
+    @classmethod
+    def of(cls, number: int, *, by_study: bool = False) -> "Parallel":
+        """Return the numbers for the option `associations`, which is 0 if they are automatic."""
+        if number:
+            return cls(number, number)
+        if by_study:
+            return cls(_ASSURED, _ASSURED, Why.BY_STUDY)
+        return cls(_ASSURED, _MAX_AUTO, Why.SHORT)
+
+    @property
+    def is_fixed(self) -> bool:
+        """Whether there is nothing to try."""
+        return self.assured == self.most
+
+    def threads(self, images_per_request: int) -> "Parallel":
+        """Return the numbers of threads: one for each image in a request, but at most 64."""
+        assured, most = (
+            min(number * images_per_request, _MAX_THREADS) for number in (self.assured, self.most)
+        )
+        is_shared = assured == most and not self.is_fixed
+        return replace(self, assured=assured, most=most, why=Why.SHARED if is_shared else self.why)
 
 
 class Sender(Protocol):
@@ -175,6 +241,9 @@ class Sender(Protocol):
 
     def sections(self) -> tuple[Section, ...]:
         """Return sections about the connections, for the page."""
+
+    def trim(self, number: int) -> None:
+        """Release connections beyond `number` as they get idle."""
 
     def finish(self) -> None:
         """Let current requests finish, and start no more."""

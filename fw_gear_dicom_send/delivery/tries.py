@@ -77,6 +77,10 @@ class Connections(Protocol):
     def recovered_at(self) -> float:
         """Time of the latest first connection after an outage, -inf if there is none."""
 
+    @property
+    def peak(self) -> int:
+        """Largest number of connections so far."""
+
     def give_up(self, reason: Reason) -> None:
         """Open no more connections."""
 

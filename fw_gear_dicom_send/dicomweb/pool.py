@@ -54,12 +54,23 @@ class ConnectionPool:
         self._closed_reason: Reason | None = None
         self._is_limit_logged = False
         self._recovered_at = -inf
+        self._peak = 0
 
     @property
     def open_connections(self) -> int:
         """Number of open connections."""
         with self._changed:
             return sum(one.is_open for one in (*self._idle, *self._lent))
+
+    @property
+    def peak(self) -> int:
+        """Largest number of connections so far."""
+        return self._peak
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether the server allowed fewer connections than were requested."""
+        return self._is_limit_logged
 
     @property
     def recovered_at(self) -> float:
@@ -92,6 +103,10 @@ class ConnectionPool:
                 self._changed.notify_all()
             if not is_kept:
                 connection.close()
+
+    def restrict(self, number: int) -> None:
+        """Use at most `number` connections. None may be lent yet."""
+        self._number = self._limit = number
 
     def pause(self, seconds: float, why: str) -> None:
         """Let all requests wait, `seconds` if that is not 0, and then use half the connections."""
@@ -180,6 +195,7 @@ class ConnectionPool:
                 raise ClosedError(self._closed_reason)
             connection = self._idle.pop() if self._idle else self._make()
             self._lent.append(connection)
+            self._peak = max(self._peak, len(self._idle) + len(self._lent))
         if connection.is_open and connection.opened_at <= opened_after:
             # After a loss, older connections may be lost too.
             connection.close()

@@ -8,7 +8,7 @@ from math import inf
 
 from ..delivery.deliver import Delivery
 from ..delivery.results import RUN_ENDED, StoreResult, Suspect
-from ..delivery.sender import Finder, Inquirer, SenderFacts, sending_threads
+from ..delivery.sender import Finder, Inquirer, Parallel, SenderFacts, Why
 from ..dicom.types import SOPInstance
 from ..network.transport import Transport
 from ..option_values import Auto, ConversionMode, OnConflict
@@ -18,7 +18,7 @@ from ..server_url import ServerURL
 from . import preflight
 from .attempts import Convert, StowAttempts
 from .authorization import Authorization
-from .batches import AUTO_IMAGES
+from .batches import AUTO_IMAGES, SHARING
 from .credentials import NO_CREDENTIALS, Credentials
 from .inquiry import ContentInquirer, QueryInquirer
 from .preflight import WebServer
@@ -54,7 +54,7 @@ class WebSender:
             transport: TLS, timeouts and rate limit of all connections.
             policy: Waits while the server is at fault.
             credentials: Credentials for the server.
-            connections: Maximum number of connections at the same time.
+            connections: Number of connections at the same time, 0 if it is automatic.
             retry_time: Seconds to continue without an accepted image.
             is_dry: Whether to do everything except the store requests.
             conversion: When to change transfer syntaxes.
@@ -67,15 +67,15 @@ class WebSender:
         self._transport = transport
         self._check_policy = replace(policy, max_time=retry_time)
         budget = RetryBudget(retry_time, policy.clock)
+        self._parallel = Parallel.of(connections)
         self._service = WebService(
             url,
             Authorization(credentials, transport),
-            number=connections,
+            number=self._parallel.most,
             budget=budget,
             transport=transport,
             policy=policy,
         )
-        self._connections = connections
         self.attempts = StowAttempts(
             self._service,
             convert,
@@ -85,7 +85,9 @@ class WebSender:
             has_checksums=has_checksums,
             on_conflict=on_conflict,
         )
-        self.health = Delivery(self.attempts, self._service.pool, connections, budget, policy)
+        self.health = Delivery(
+            self.attempts, self._service.pool, self._parallel.assured, budget, policy
+        )
         self._is_auto = isinstance(max_images, Auto)
         self._share(1 if isinstance(max_images, Auto) else max_images)
 
@@ -107,7 +109,10 @@ class WebSender:
     def _share(self, max_images: int) -> None:
         """Let up to `max_images` share a request. All threads may wait for the same answer."""
         self.attempts.batches.max_images = max_images
-        self.health.expect(sending_threads(self._connections, max_images))
+        threads = self._parallel.threads(max_images)
+        self.health.expect(threads.assured)
+        if threads.why is Why.SHARED:
+            self._service.pool.restrict(SHARING)
 
     def examine(self) -> WebServer:
         """Return the properties of the server; raises ServerError as `check` does."""
@@ -144,11 +149,16 @@ class WebSender:
             lost_at=tuple(health.lost_at),
             is_away=health.is_at_fault,
             given_up=None if health.given_up is RUN_ENDED else health.given_up,
+            peak=self._service.pool.peak,
+            is_refused=self._service.pool.is_limited,
         )
 
     def sections(self) -> tuple[Section, ...]:
         """Return no section: a connection has no facts of its own."""
         return ()
+
+    def trim(self, number: int) -> None:
+        """Do nothing: servers close idle connections themselves."""
 
     def finish(self) -> None:
         """Let current requests finish, and start no more."""

@@ -11,12 +11,14 @@ log = logging.getLogger(__name__)
 class AssociationLimit:
     """Maximum number of associations: the requested number, or the number that the peer allows.
 
-    After a refusal, one more is requested every `interval` seconds, because a peer may be at its
-    limit only temporarily. The mutable state is all other fields. The caller holds a lock.
+    Fewer than `expected` deserve a warning. After a refusal, one more is requested every `interval`
+    seconds, because a peer may be at its limit only temporarily. The mutable state is all other
+    fields. The caller holds a lock.
     """
 
     requested: int
     interval: float
+    expected: int = 0
     number: int = 0
     refusal: str = ""
     _requested_at: float = inf
@@ -61,6 +63,10 @@ class AssociationLimit:
         """Log, the first time, that only `number` associations are used."""
         if not self._is_logged:
             self._is_logged = True
-            log.warning(
-                "Continuing with %d of %d associations: %s", number, self.requested, refusal
+            log.log(
+                logging.WARNING if number < self.expected else logging.INFO,
+                "Continuing with %d of %d associations: %s",
+                number,
+                self.requested,
+                refusal,
             )

@@ -91,6 +91,7 @@ class Opener:
             if assoc and not is_too_late:
                 state.earlier = (*state.idle, *state.lent)
                 state.idle.append(assoc)
+                state.peak = max(state.peak, len(state.idle) + len(state.lent))
                 self._note_success(opening)
             elif failure:
                 self._note_failure(opening, failure)

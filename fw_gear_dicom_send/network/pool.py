@@ -39,14 +39,17 @@ class AssociationPool:
         policy: RetryPolicy = DEFAULT_POLICY,
         conversion: ConversionMode = ConversionMode.WHEN_NEEDED,
         max_images: int = 0,
+        expected: int = 0,
     ) -> None:
         """Prepare a pool of up to `associations` with `peer`.
 
         While no association is open, one is requested with the waits of `policy` until `budget`
         is spent. `conversion` decides which contexts are proposed for images. After `max_images`,
         an association is released and a new one opened for the next image; 0 means no limit.
+        A peer that allows fewer than `expected`, by default all, deserves a warning.
         """
-        limit = AssociationLimit(associations, transport.timeouts.limit)
+        expected = expected or associations
+        limit = AssociationLimit(associations, transport.timeouts.limit, expected)
         self._clock = policy.clock
         self._conversion = conversion
         self._thread = local()
@@ -93,11 +96,14 @@ class AssociationPool:
                 assoc.abort()
             with self._changed:
                 state.lent.remove(assoc)
-                if is_intact:
+                is_surplus = is_intact and state.number >= state.useful
+                if is_intact and not is_surplus:
                     state.idle.append(assoc)
                     state.is_parallel = state.is_parallel or assoc in state.earlier
                 openings = state.serve()
             self._opener.start(openings)
+            if is_surplus:
+                assoc.release()
 
     @contextmanager
     def for_study(self, study: str, wanted: Iterable[Context]) -> Iterator[None]:
@@ -147,6 +153,16 @@ class AssociationPool:
             return len(self._state.idle) + len(self._state.lent)
 
     @property
+    def peak(self) -> int:
+        """Largest number of open associations so far."""
+        return self._state.peak
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether the peer allows fewer associations than were requested."""
+        return bool(self._state.limit.refusal)
+
+    @property
     def recovered_at(self) -> float:
         """Time of the latest first association after an outage, on the pool's clock."""
         return self._state.recovered_at
@@ -171,6 +187,10 @@ class AssociationPool:
         """Wait, but stop as soon as the pool gives up the peer."""
         with self._changed:
             self._clock.wait_for(self._changed, lambda: bool(self._state.closed_reason), seconds)
+
+    def trim(self, number: int) -> None:
+        """Release associations beyond `number` when they are returned."""
+        self._state.useful = number
 
     def close(self) -> None:
         """Release the idle associations, and abort those that are being opened."""

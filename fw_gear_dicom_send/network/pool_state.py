@@ -55,8 +55,10 @@ class PoolState:
     the end of the latest outage. `closed_reason` is set when the pool lends no more associations.
     `crash` is an unexpected error. `is_over` means that lent associations end when they are
     returned. After `max_images`, an association is not lent again, only replaced and released; 0
-    means no limit. `earlier` are the associations that existed when the latest one was accepted.
-    If one of them still works, the peer `is_parallel`: it serves several at the same time.
+    means no limit. More associations than are `useful` are released when they are returned. `peak`
+    is the largest number of open ones. `earlier` are the associations that existed when the latest
+    one was accepted. If one of them still works, the peer `is_parallel`: it serves several at the
+    same time.
 
     `studies` are being sent, each over an association of its own in which all its contexts are
     proposed. If the run `is_by_study`, `sent_studies` has the number of the first association of
@@ -77,6 +79,8 @@ class PoolState:
     recovered_at: float = -inf
     closed_reason: Reason | None = None
     crash: Exception | None = None
+    useful: float = inf
+    peak: int = 0
     earlier: Collection[StorageAssociation] = ()
     is_parallel: bool = False
     is_over: bool = False

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..delivery.deliver import Delivery
 from ..delivery.results import RUN_ENDED, StoreResult, Suspect
-from ..delivery.sender import SenderFacts
+from ..delivery.sender import Parallel, SenderFacts
 from ..dicom.types import SOPInstance
 from ..option_values import ConversionMode
 from ..retry import RetryBudget, RetryPolicy
@@ -37,7 +37,7 @@ class StorageSCU:
     Args:
         peer: The server that stores the images.
         convert: Changes the transfer syntax of an image.
-        associations: Maximum number of associations at the same time.
+        associations: Number of associations at the same time, 0 if it is automatic.
         retry_time: Seconds to continue without an accepted image.
         transport: TLS, timeouts and rate limit of all associations for images.
         is_dry: Whether to do everything except the C-STORE requests.
@@ -78,15 +78,17 @@ class StorageSCU:
         self._retry_policy = replace(policy, max_time=retry_time)
         budget = RetryBudget(retry_time, policy.clock)
         self._conversion = conversion
+        parallel = Parallel.of(associations, by_study=has_study_associations)
         has_additional = has_study_associations and queries and not query_peer
         self._pool = AssociationPool(
             peer,
-            associations + bool(has_additional),
+            parallel.most + bool(has_additional),
             budget,
             transport,
             policy=policy,
             conversion=conversion,
             max_images=max_images,
+            expected=parallel.assured,
         )
         self._queries = self._pool
         if query_peer:
@@ -100,7 +102,7 @@ class StorageSCU:
             conversion=conversion,
             is_dry=is_dry,
         )
-        self.health = Delivery(attempts, self._pool, associations, budget, policy)
+        self.health = Delivery(attempts, self._pool, parallel.assured, budget, policy)
 
     def __repr__(self) -> str:
         """Show the state of its pool."""
@@ -194,6 +196,8 @@ class StorageSCU:
             lost_at=tuple(health.lost_at),
             is_away=self._pool.is_away or health.is_at_fault,
             given_up=None if health.given_up is RUN_ENDED else health.given_up,
+            peak=self._pool.peak,
+            is_refused=self._pool.is_limited,
         )
 
     def sections(self) -> tuple[Section, ...]:
@@ -201,6 +205,10 @@ class StorageSCU:
         split = self._pool.split_studies
         contexts = contexts_section(self.contexts)
         return (studies_section(split), contexts) if split else (contexts,)
+
+    def trim(self, number: int) -> None:
+        """Release associations beyond `number` as they get idle."""
+        self._pool.trim(number)
 
     def finish(self) -> None:
         """Let current requests finish, and start no more."""

@@ -213,6 +213,8 @@ class Reports:
             log.warning("%s not looked up on the server, so not skipped", quantity(number, "image"))
         if checked := account.verification:
             log.log(logging.INFO if checked.is_whole else logging.WARNING, "%s", checked.text)
+        if used := account.connections:
+            log.log(logging.INFO if self._program is Program.GEAR else logging.DEBUG, used.text)
         if account.skipped:
             log.info("%s", skipped_files(account.skipped))
         if account.is_dry and (missing := missing_text(account.missing_identifiers)):

@@ -80,8 +80,9 @@ def _sections(account: Account, failures: Sequence[ReasonGroup]) -> Iterator[Sec
     texts = _sentences((*left_out, skipped_files(account.skipped)))
     yield Section(_files_title(account), (*_files(account, folder), *texts))
     yield Section("Modalities", _modalities(account))
-    work, request = account.throughput, account.server.request
-    yield Section("Speed", (*charts.rates(work), *charts.times(request, work)))
+    work, request, used = account.throughput, account.server.request, account.connections
+    parallel = _sentences([used.text] if used else [])
+    yield Section("Speed", (*charts.rates(work), *parallel, *charts.times(request, work)))
     yield from account.sections
     yield Section("Details for support requests", _support_details(account))
 

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 
 from .. import __version__
-from ..account import Account, VerificationSummary
+from ..account import Account, ConnectionsUsed, VerificationSummary
 from ..delivery.results import (
     AlreadyStored,
     Answer,
@@ -187,6 +187,7 @@ def summary(account: Account) -> dict[str, Any]:
         "megabytes_per_second": round(work.bytes_per_second / MEGABYTE, 3),
         "retries": account.retries,
         "lost_associations": account.losses,
+        "associations_used": _connections(account.connections),
         "versions": dict(account.versions),
         "files": [_file(row) for row in rows],
         "reports": list(account.reports),
@@ -213,6 +214,10 @@ def _file(row: FileReport) -> dict[str, Any]:
         "status": row.status,
         "remarks": [_remark(remark) for remark in row.remarks],
     }
+
+
+def _connections(used: ConnectionsUsed | None) -> dict[str, Any] | None:
+    return {"number": used.number, "peak": used.peak, "reason": used.why} if used else None
 
 
 def _not_verified(verification: VerificationSummary) -> dict[str, Any]:

@@ -1,10 +1,16 @@
-"""Adaptive limit on the number of sending threads."""
+"""Adaptive limit on the number of sending threads, and so of connections."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from math import inf
 from threading import Condition
 from time import monotonic, thread_time
+
+from ..account import ConnectionsUsed
+from ..delivery.results import Sent, StoreResult, Suspect, Transfer
+from ..delivery.sender import Parallel, SenderFacts, Why
+from .quarantine import Quarantined
 
 
 @dataclass(frozen=True)
@@ -23,7 +29,172 @@ class ConcurrencyPolicy:
     min_gain: float = 1.05
 
 
+@dataclass(frozen=True)
+class GrowthPolicy:
+    """Policy for connections beyond those that need no proof.
+
+    An image that takes less than `near` seconds shows that the server is near. Otherwise twice as
+    many connections are tried, and kept if the rate grows by the factor `min_gain`. If not, the
+    next trial waits `rest` seconds, and after each further one twice as long, up to `max_rest`.
+    Every `check` seconds, half of the connections are tried, and kept if the rate falls at most by
+    the factor `max_loss`. A trial lasts for `images` on each connection, after a first one. An
+    image counts as one, plus its size divided by `image_bytes`.
+    """
+
+    near: float = 0.005
+    images: int = 2
+    min_gain: float = 1.2
+    rest: float = 2.0
+    max_rest: float = 320.0
+    check: float = 60.0
+    max_loss: float = 0.9
+    image_bytes: int = 1 << 18
+
+
 DEFAULT_CONCURRENCY = ConcurrencyPolicy()
+DEFAULT_GROWTH = GrowthPolicy()
+
+
+class Growth:
+    """Decides how many connections help, beyond those that need no proof.
+
+    The rate follows from the seconds of each image: a run that waits for files says nothing about
+    the server. `_begun` has the times at which the images at work began.
+
+    The mutable state is all attributes except the constructor's arguments. The caller holds a lock.
+    """
+
+    def __init__(self, parallel: Parallel, policy: GrowthPolicy = DEFAULT_GROWTH) -> None:
+        """Decide within the limits of `parallel`."""
+        self._parallel = parallel
+        self._policy = policy
+        self.why = parallel.why
+        self._shortest = inf
+        self._trial: tuple[int, float] | None = None
+        self._rest = policy.rest
+        self._next_up = self._next_down = -inf
+        self._begun: list[float] = []
+        self.restart(1, -inf)
+
+    @property
+    def is_trying(self) -> bool:
+        """Whether a number of connections is being tried."""
+        return self._trial is not None
+
+    def restart(self, allowed: int, now: float) -> None:
+        """Measure the rate of `allowed` connections, once each has had time to open."""
+        self._allowed = allowed
+        self._opening = allowed
+        self._begin(now)
+
+    def _begin(self, now: float) -> None:
+        self._since = now
+        self._images = 0
+        self._seconds = 0.0
+        self._work = 0.0
+
+    @property
+    def at_work(self) -> int:
+        """Number of images at work, without those that were set aside."""
+        return len(self._begun)
+
+    def begin_image(self, now: float) -> None:
+        """Record that a thread begins an image."""
+        self._begun.append(now)
+
+    def end_image(self, begun: float) -> None:
+        """Record that a thread ends the image that it began at a time."""
+        if begun in self._begun:
+            self._begun.remove(begun)
+
+    def add(self, transfer: Transfer, begun: float, now: float) -> None:
+        """Count an image that the server answered."""
+        self._shortest = min(self._shortest, transfer.seconds)
+        if self._opening:
+            self._opening -= 1
+            self._begin(now)
+        elif begun >= self._since:
+            self._images += 1
+            self._seconds += now - begun
+            self._work += 1 + transfer.size / self._policy.image_bytes
+
+    def _rate(self, now: float) -> float:
+        """Return the rate of all connections, 0 if there are too few images.
+
+        It follows from the seconds of each image. Images that take twice as long as the others,
+        and have not ended yet, count too: the server may serve only some of the connections.
+        """
+        if self._images < self._policy.images * self._allowed or not self._seconds:
+            return 0.0
+        late = sum(now - begun for begun in self._late(now))
+        return self._allowed * self._work / (self._seconds + late)
+
+    def _late(self, now: float) -> list[float]:
+        """Return the times at which images began that take twice as long as the others."""
+        soonest = now - 2 * self._seconds / self._images
+        return [begun for begun in self._begun if begun < soonest]
+
+    def back_off(self, now: float) -> int:
+        """Return the number of connections after a lost or refused image."""
+        if self._allowed <= self._parallel.assured:
+            return self._allowed
+        self.why, self._trial = Why.TROUBLE, None
+        self._rest = self._policy.max_rest
+        self._next_up = now + self._rest
+        return self._parallel.assured
+
+    def decide(self, now: float) -> int:
+        """Return the number of connections that may be open from now on."""
+        allowed, policy, parallel = self._allowed, self._policy, self._parallel
+        if self._shortest < policy.near and not parallel.is_fixed:
+            self.why, self._trial = Why.NEAR, None
+            return parallel.assured
+        rate = self._rate(now)
+        if parallel.is_fixed or not rate:
+            return allowed
+        if self._trial:
+            (before, min_rate), self._trial = self._trial, None
+            is_kept = rate >= min_rate
+            self._plan(now, is_more=allowed > before, is_kept=is_kept)
+            if not is_kept:
+                return before
+        if allowed < parallel.most and now >= self._next_up:
+            self._trial = allowed, policy.min_gain * rate
+            return min(2 * allowed, parallel.most)
+        if allowed > parallel.assured and now >= self._next_down:
+            self._trial = allowed, policy.max_loss * rate
+            return max(allowed // 2, parallel.assured)
+        return allowed
+
+    def _plan(self, now: float, *, is_more: bool, is_kept: bool) -> None:
+        """Plan the next trials after one of more or fewer connections."""
+        policy = self._policy
+        if is_kept or not is_more:
+            self._next_down = now + policy.check
+        if is_more and is_kept:
+            self._rest = policy.rest
+            self.why = Why.MOST if self._allowed == self._parallel.most else Why.SHORT
+        elif is_more:
+            late = self._late(now)
+            # They must not keep the place of images that other connections can send.
+            self._begun = [begun for begun in self._begun if begun not in late]
+            self._rest = policy.max_rest if late else self._rest
+            self._next_up = now + self._rest
+            self._rest = min(2 * self._rest, policy.max_rest)
+            self.why = Why.NO_GAIN
+        elif is_kept:
+            self._next_up = now + policy.check
+            self.why = Why.NO_GAIN
+
+
+class Work:
+    """Work of a thread on one image; `result` is None if nothing was sent."""
+
+    __slots__ = ("result",)
+
+    def __init__(self) -> None:
+        """Start without a result."""
+        self.result: StoreResult | Suspect | Quarantined | None = None
 
 
 class AdaptiveLimit:
@@ -38,18 +209,24 @@ class AdaptiveLimit:
 
     def __init__(
         self,
-        threads: int,
+        parallel: Parallel,
         policy: ConcurrencyPolicy = DEFAULT_CONCURRENCY,
         clock: Callable[[], float] = monotonic,
         cpu_clock: Callable[[], float] = thread_time,
+        trim: Callable[[int], None] = lambda _: None,
     ) -> None:
-        """Allow at most `threads` threads; `cpu_clock` returns the CPU time of a thread."""
-        self._threads = threads
+        """Allow at most `parallel.most` threads; `cpu_clock` returns the CPU time of a thread.
+
+        `trim` gets the number of connections that help, whenever more than `assured` do or did.
+        """
+        self._parallel = parallel
         self._policy = policy
         self._clock = clock
         self._cpu_clock = cpu_clock
+        self._trim = trim
+        self._growth = Growth(parallel)
         self._allowed = 1
-        self._at_work = 0
+        self._waiting = 0
         self._images = 0
         self._cpu_seconds = 0.0
         self._window_start = clock()
@@ -63,23 +240,41 @@ class AdaptiveLimit:
         """Number of threads that may send now."""
         return self._allowed
 
+    @property
+    def most(self) -> int:
+        """Largest number of threads that may ever send."""
+        return self._parallel.most
+
+    def used(self, facts: SenderFacts) -> ConnectionsUsed | None:
+        """Return the numbers of connections so far, None without any."""
+        if not facts.peak:
+            return None
+        why = Why.REFUSED if facts.is_refused else self._growth.why
+        return ConnectionsUsed(min(self._allowed, facts.peak), facts.peak, facts.noun, why)
+
     @contextmanager
-    def slot(self) -> Iterator[None]:
+    def slot(self) -> Iterator[Work]:
         """Wait for permission to send, then run the block, which handles one image."""
         with self._changed:
-            while self._at_work >= self._allowed:
-                self._changed.wait(self._policy.window)
-                self._adjust()
-            self._at_work += 1
-        start = self._cpu_clock()
+            while self._growth.at_work >= self._allowed:
+                self._waiting += 1
+                # All waiting threads together look once in each window.
+                self._changed.wait(self._policy.window * self._waiting)
+                self._waiting -= 1
+                self._adjust(self._clock())
+            begun = self._clock()
+            self._growth.begin_image(begun)
+        work, start = Work(), self._cpu_clock()
         try:
-            yield
+            yield work
         finally:
             with self._changed:
-                self._at_work -= 1
+                now = self._clock()
+                self._growth.end_image(begun)
                 self._images += 1
                 self._cpu_seconds += self._cpu_clock() - start
-                self._adjust()
+                self._note(work.result, begun, now)
+                self._adjust(now)
                 # No other thread is woken: this one returns immediately for the next image.
 
     def wake_all(self) -> None:
@@ -87,32 +282,48 @@ class AdaptiveLimit:
         with self._changed:
             self._changed.notify_all()
 
-    def _adjust(self) -> None:
+    def _note(
+        self, result: StoreResult | Suspect | Quarantined | None, begun: float, now: float
+    ) -> None:
+        """Record the result of an image, which may show that more connections do harm."""
+        if isinstance(result, Sent) and result.transfer.tries == 1:
+            self._growth.add(result.transfer, begun, now)
+        elif isinstance(result, Sent | Suspect | Quarantined):
+            self._allow(self._growth.back_off(now), now)
+
+    def _adjust(self, now: float) -> None:
         """Adjust the number of allowed threads at the end of each window."""
-        now, policy = self._clock(), self._policy
+        policy, most = self._policy, max(self._allowed, self._parallel.assured)
         elapsed = now - self._window_start
-        if elapsed < policy.window or self._threads == 1:
+        if elapsed < policy.window or self._parallel.most == 1:
             return
         rate, busy = self._images / elapsed, self._cpu_seconds / elapsed
         if self._rate_before is not None:
             if rate < self._rate_before * policy.min_gain:
-                self._allow(self._allowed - self._step)
+                self._allow(self._allowed - self._step, now)
             self._rate_before = None
             self._step = -self._step
             self._last_trial = now
-        elif busy < policy.min_busy:
-            self._allow(2 * self._allowed)
+        elif self._allowed < self._parallel.assured and busy < policy.min_busy:
+            self._allow(min(2 * self._allowed, self._parallel.assured), now)
+        elif self._growth.is_trying or busy < policy.min_busy:
+            self._allow(self._growth.decide(now), now)
         elif now - self._last_trial >= policy.trial_interval:
             wanted = self._allowed + self._step
-            if not 1 <= wanted <= self._threads:
+            if not 1 <= wanted <= most:
                 self._step = -self._step
                 wanted = self._allowed + self._step
             self._rate_before = rate
-            self._allow(wanted)
+            self._allow(wanted, now)
         self._window_start, self._images, self._cpu_seconds = now, 0, 0.0
 
-    def _allow(self, number: int) -> None:
-        allowed = min(max(number, 1), self._threads)
-        if allowed > self._allowed:
-            self._changed.notify(allowed - self._allowed)
-        self._allowed = allowed
+    def _allow(self, allowed: int, now: float) -> None:
+        """Allow a number of threads, and let the server's connections follow it."""
+        before, self._allowed = self._allowed, allowed
+        if allowed == before:
+            return
+        if allowed > before:
+            self._changed.notify(allowed - before)
+        self._growth.restart(allowed, now)
+        if max(allowed, before) > self._parallel.assured:
+            self._trim(allowed)

@@ -13,6 +13,7 @@ from threading import Lock, Semaphore
 from ..archive import Archive, BrokenArchive, InnerItems, Item, Member, Task
 from ..config import SendConfig
 from ..delivery.results import NotSent, StoreResult, Suspect
+from ..delivery.sender import Parallel
 from ..dicom.foreign import ForeignFormats
 from ..dicom.part10 import skips
 from ..dicom.stamp import stamp
@@ -76,18 +77,18 @@ class ImageQueue:
         downloads: Downloads,
         folder: Path,
         *,
-        threads: int,
         max_put_off: int,
         is_wanted: Callable[[Image], bool],
         process: Callable[[Image], StoreResult | Suspect | Quarantined],
         picks: Callable[[FileEntry, int], bool] | None = None,
+        limit: AdaptiveLimit | None = None,
     ) -> None:
         """Unpack images in `folder`; call `process` for each image that `is_wanted` accepts.
 
         If `picks` is given, only members whose position in their file it accepts are read.
 
-        `threads` threads read `results`. At most `max_put_off` images are put off; further ones
-        without space fail immediately.
+        Several threads read `results` if `limit` allows several at work, by default one. At most
+        `max_put_off` images are put off; further ones without space fail immediately.
         """
         self._config = config
         self._source = source
@@ -100,8 +101,8 @@ class ImageQueue:
         self._extended: deque[OpenFile] = deque()
         self._open: dict[FileEntry, OpenFile] = {}
         self._lock = Lock()
-        self._limit = AdaptiveLimit(threads)
-        self._may_wait = Semaphore(threads - 1)
+        self._limit = limit or AdaptiveLimit(Parallel.of(1))
+        self._may_wait = Semaphore(self._limit.most - 1)
         self._remaining_put_offs = max_put_off
         self._formats = ForeignFormats()
 
@@ -110,12 +111,13 @@ class ImageQueue:
         while file := self._next_file():
             is_full = False
             while not is_full:
-                with self._limit.slot():
+                with self._limit.slot() as work:
                     member = file.take()
                     if member is None:
                         break
                     try:
                         outcome = self._process_member(file, member)
+                        work.result = outcome.result if outcome else None
                         is_full = outcome is not None and self._puts_off(file, outcome)
                     finally:
                         file.done()

@@ -23,6 +23,7 @@ from ..report.verification import Verifications
 from ..retry import RetryPolicy
 from ..source import ImageSource
 from ..text import quantity, sentence
+from .concurrency import AdaptiveLimit
 from .known_images import KnownImages
 from .quarantine import DEFAULT_QUARANTINE, QuarantinePolicy
 from .rows import Rows
@@ -171,12 +172,15 @@ class _Sending:
         if config.verify != "none" and not config.dry_run:
             self._verifications = Verifications(config.server.proofs[config.verify])
         self._rows = Rows(self._counts, self._verifications)
+        self._limit: AdaptiveLimit | None = None
 
     def report(self, error: DicomSendError | None) -> Account:
         """Publish the reports, unless the run failed before its first image."""
         reports, sink, verifications = self._reports, self._sink, self._verifications
         rows = self._rows.current()
         account = reports.account(self._sender, rows, sink.rows(rows), verifications, error)
+        if self._limit:
+            account = replace(account, connections=self._limit.used(self._sender.facts()))
         if account.has_started or sink.reports_failed_starts:
             return reports.publish(sink, account, verifications)
         reports.discard()
@@ -209,6 +213,7 @@ class _Sending:
                 known,
                 waits.quarantine,
             )
+            self._limit = resources.limit
             send(resources, self._counts)
             if verifier:
                 self._verify(resources, verifier, progress)

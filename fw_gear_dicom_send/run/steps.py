@@ -7,13 +7,13 @@ to the server. Disk usage is bounded, whatever the size of the data.
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cached_property, partial
 from itertools import starmap
 from pathlib import Path
 
 from ..config import SendConfig
 from ..delivery.results import AlreadyStored, NotSent, Planned, Sent, StoreResult, Suspect
-from ..delivery.sender import QueryError, Sender, sending_threads
+from ..delivery.sender import QueryError, Sender
 from ..dicom.types import SOPInstance, Unreadable
 from ..exit_codes import deferred_signals
 from ..models import FileEntry
@@ -23,6 +23,7 @@ from ..report.file_counts import FileCounts
 from ..source import ImageSource
 from ..text import quantity
 from .background import Background
+from .concurrency import AdaptiveLimit
 from .downloads import Downloads
 from .image import Image, Key
 from .image_queue import FileEnd, ImageQueue, ImageResult
@@ -52,6 +53,14 @@ class Resources:
     known: KnownImages = field(default_factory=KnownImages)
     quarantine: QuarantinePolicy = DEFAULT_QUARANTINE
 
+    @cached_property
+    def limit(self) -> AdaptiveLimit:
+        """The limit on the number of images that are sent at the same time."""
+        sender = self.sender
+        return AdaptiveLimit(
+            self.config.parallel.threads(sender.images_per_request), trim=sender.trim
+        )
+
 
 def send(
     resources: Resources,
@@ -63,7 +72,7 @@ def send(
     Images that the server failed to store are retried at the end.
     """
     config, sender = resources.config, resources.sender
-    threads = sending_threads(config.associations, sender.images_per_request)
+    threads = resources.limit.most
     quarantine = Quarantine(sender.health, resources.quarantine, config.send_retry_time)
     count = partial(_count, resources, counts, quarantine)
     downloads: Downloads | StudyQueues
@@ -73,7 +82,7 @@ def send(
         queue = downloads = _by_study(resources, list(counts), is_wanted, process)
     else:
         downloads = _downloads(resources, list(counts))
-        queue = _queue(resources, downloads, is_wanted, process, threads=threads)
+        queue = _queue(resources, downloads, is_wanted, process, resources.limit)
     workers = (queue.results() for _ in range(threads))
     is_whole = False
     try:
@@ -165,20 +174,21 @@ def _queue(
     downloads: Downloads,
     is_wanted: Callable[[Image], bool],
     process: Callable[[Image], StoreResult | Suspect | Quarantined],
+    limit: AdaptiveLimit | None = None,
     *,
-    threads: int = 1,
     picks: Callable[[FileEntry, int], bool] | None = None,
 ) -> ImageQueue:
+
     return ImageQueue(
         resources.config,
         resources.source,
         downloads,
         resources.folder,
-        threads=threads,
         max_put_off=resources.quarantine.max_images,
         is_wanted=is_wanted,
         process=process,
         picks=picks,
+        limit=limit,
     )
 
 

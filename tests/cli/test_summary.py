@@ -56,6 +56,9 @@ def test_all_images_are_sent(folder: Path, storescp: StoreSCP, tmp_path: Path) -
     }
     assert summary["bytes_sent"] > 0
     assert summary["seconds"] > 0
+    used = summary["associations_used"]
+    assert 1 <= used["number"] <= used["peak"] <= 3
+    assert used["reason"] in ("near", "short")
     (path,) = (Path(one) for one in summary["reports"] if one.endswith("_summary.json"))
     written = checked((tmp_path / path).read_text())
     for unlike in ("finished", "reports"):
@@ -70,6 +73,7 @@ def test_some_images_are_not_sent(folder: Path, tmp_path: Path) -> None:
     summary = checked(result.stdout)
     assert (result.exit_code, summary["exit_code"]) == (1, 1)
     assert (summary["sent"], sum(summary["failed"].values())) == (1, 2)
+    assert summary["associations_used"] == {"number": 1, "peak": 1, "reason": "fixed"}
 
 
 @pytest.mark.parametrize(

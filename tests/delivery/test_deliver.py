@@ -57,6 +57,7 @@ class Connected:
 
     closed_reason = None
     recovered_at = -inf
+    peak = 1
 
     def give_up(self, reason: Reason) -> None:
         """Fail."""

@@ -120,6 +120,6 @@ def test_a_server_with_fewer_associations_is_not_a_failure(
         assert sorted(r.sop_instance_uid for r in scp.stored) == sorted(map(uid_of, range(60)))
     assert result.exit_code == 0, result.log
     assert counts(session.site.reports[0].content) == {"a.zip": ("60", "60", "Complete")}
-    line = rf"{wording.CONTINUING_WITH} [12] of 4 associations: .* {wording.LIMIT_REACHED}"
+    line = rf"{wording.CONTINUING_WITH} [12] of 16 associations: .* {wording.LIMIT_REACHED}"
     assert len(re.findall(line, result.log)) == 1
     assert result.log.count(wording.CONTINUING_WITH) == 1

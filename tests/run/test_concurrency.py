@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from fw_gear_dicom_send.delivery.sender import Parallel
 from fw_gear_dicom_send.run.concurrency import AdaptiveLimit, ConcurrencyPolicy
 from tests.support.waiting import PATIENCE, wait_for
 
@@ -20,7 +21,9 @@ class World:
 
     def limit(self, threads: int) -> AdaptiveLimit:
         """Return a limit that uses the clocks of this machine."""
-        return AdaptiveLimit(threads, clock=lambda: self.now, cpu_clock=lambda: self.used)
+        return AdaptiveLimit(
+            Parallel.of(threads), clock=lambda: self.now, cpu_clock=lambda: self.used
+        )
 
     def run(self, limit: AdaptiveLimit, seconds: float) -> list[int]:
         """Process images for some seconds; return the allowed numbers of threads over time."""
@@ -84,7 +87,7 @@ def test_a_server_that_becomes_fast_gets_fewer_threads() -> None:
 
 def test_images_that_wait_for_each_other_get_all_threads() -> None:
     """If no image completes, another thread is allowed after a moment."""
-    limit, together = AdaptiveLimit(4), threading.Barrier(4, timeout=PATIENCE)
+    limit, together = AdaptiveLimit(Parallel.of(4)), threading.Barrier(4, timeout=PATIENCE)
 
     def work() -> None:
         with limit.slot():
@@ -100,7 +103,7 @@ def test_images_that_wait_for_each_other_get_all_threads() -> None:
 @pytest.mark.parametrize("number", [1, 3])
 def test_a_failure_frees_its_place(number: int) -> None:
     """The exception of an image is raised, and its thread is no longer counted."""
-    limit = AdaptiveLimit(1)
+    limit = AdaptiveLimit(Parallel.of(1))
     for _ in range(number):
         with pytest.raises(ValueError, match="bad"), limit.slot():
             raise ValueError("bad")
@@ -110,7 +113,7 @@ def test_a_failure_frees_its_place(number: int) -> None:
 
 def test_waiting_threads_notice_the_end_immediately() -> None:
     """A thread that finds no more work wakes the others."""
-    limit, begun = AdaptiveLimit(2, ConcurrencyPolicy(window=3600)), threading.Event()
+    limit, begun = AdaptiveLimit(Parallel.of(2), ConcurrencyPolicy(window=3600)), threading.Event()
 
     def work() -> None:
         begun.set()

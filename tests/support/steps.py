@@ -74,6 +74,9 @@ class Sender:
             self.remarks.append(instance.remarks)
         return sent()
 
+    def trim(self, number: int) -> None:
+        """Do nothing: the sender has no connections."""
+
     def finish(self) -> None:
         """Do nothing: the sender keeps no images."""
 
