@@ -23,6 +23,7 @@ from ..report.verification import Verifications
 from ..retry import RetryPolicy
 from ..source import ImageSource
 from ..text import quantity, sentence
+from .first_encoding import first_encoding
 from .known_images import KnownImages
 from .quarantine import DEFAULT_QUARANTINE, QuarantinePolicy
 from .rows import Rows
@@ -93,8 +94,13 @@ def run(
         if not selection.entries:
             _log_selection(selection, config)
             raise NothingToSendError(sum(left_out.number for left_out in selection.left_out))
-        with _temporary_folder(work) as folder:
-            sender.check()
+        with _temporary_folder(work) as folder, ExitStack() as stack:
+            stack.callback(sender.abort)
+            # Associations of studies, and images that were sent earlier, are not known yet.
+            is_known = not (config.association_per_study or earlier_reports)
+            sender.check(
+                first_encoding(selection.first, config.names, folder) if is_known else None
+            )
             _log_selection(selection, config)
             known = KnownImages(sender.finder() if config.skip_existing else None)
             if earlier_reports:
@@ -192,7 +198,6 @@ class _Sending:
         """Send and verify all images."""
         config, sender = self._config, self._sender
         with ExitStack() as stack:
-            stack.callback(sender.abort)
             progress = make_progress(list(self._counts), sender, is_dry=config.dry_run)
             stack.enter_context(progress)
             verifier = None
