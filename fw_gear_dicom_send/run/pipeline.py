@@ -94,13 +94,11 @@ def run(
         if not selection.entries:
             _log_selection(selection, config)
             raise NothingToSendError(sum(left_out.number for left_out in selection.left_out))
-        with _temporary_folder(work) as folder, ExitStack() as stack:
-            stack.callback(sender.abort)
-            # Associations of studies, and images that were sent earlier, are not known yet.
-            is_known = not (config.association_per_study or earlier_reports)
-            sender.check(
-                first_encoding(selection.first, config.names, folder) if is_known else None
-            )
+        with _temporary_folder(work) as folder:
+            # The first image may need the association of a study, or be skipped.
+            is_next = not (config.association_per_study or earlier_reports)
+            first = selection.first if is_next else None
+            sender.check(first_encoding(first, config.names, folder))
             _log_selection(selection, config)
             known = KnownImages(sender.finder() if config.skip_existing else None)
             if earlier_reports:
@@ -198,6 +196,7 @@ class _Sending:
         """Send and verify all images."""
         config, sender = self._config, self._sender
         with ExitStack() as stack:
+            stack.callback(sender.abort)
             progress = make_progress(list(self._counts), sender, is_dry=config.dry_run)
             stack.enter_context(progress)
             verifier = None
