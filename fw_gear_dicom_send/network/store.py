@@ -93,7 +93,7 @@ class StorageSCU:
         if query_peer:
             patience = retry_time if queries else 0  # without, only lost answers are queried
             self._queries = _query_pool(query_peer, patience, transport, policy)
-        attempts = StoreAttempts(
+        self._attempts = StoreAttempts(
             self._pool,
             convert,
             response_timeout=transport.timeouts.response,
@@ -101,7 +101,7 @@ class StorageSCU:
             conversion=conversion,
             is_dry=is_dry,
         )
-        self.health = Delivery(attempts, self._pool, associations, budget, policy)
+        self.health = Delivery(self._attempts, self._pool, associations, budget, policy)
 
     def __repr__(self) -> str:
         """Show the state of its pool."""
@@ -130,7 +130,8 @@ class StorageSCU:
         if first:
             wanted = candidate_contexts(Context(*first), self._conversion)[0]
             images = ContextPlan(self._conversion).include(wanted)[:-1]
-        assoc, _ = check(self._peer, services=services, images=images, sends=not self._is_dry)
+        assoc, info = check(self._peer, services=services, images=images, sends=not self._is_dry)
+        self._attempts.is_unverified = info.echo_status is None
         if images and assoc.is_usable and set(images) <= set(assoc.proposed):
             self._pool.adopt(assoc)
         else:

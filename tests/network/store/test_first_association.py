@@ -13,6 +13,7 @@ from fw_gear_dicom_send.errors import ServerError
 from fw_gear_dicom_send.network.contexts import Context
 from fw_gear_dicom_send.network.store import StorageSCU
 from fw_gear_dicom_send.network.transport import Transport
+from fw_gear_dicom_send.reasons import Kind
 from tests.support.archive_scp import ArchiveSCP
 from tests.support.fault_scp import STUDY_ROOT_FIND, FaultSCP, Peer, serve
 from tests.support.pacs import PythonSCP
@@ -221,3 +222,46 @@ def test_the_association_is_replaced_after_its_maximum_of_images() -> None:
         with checked(server, max_images=2) as scu:
             send_all(scu, ct(1, 2, 3))
         assert [one.association for one in server.stored] == [1, 1, 2]
+
+
+def leaves_at_a_request(peer: Peer) -> None:
+    """Accept the association, and close the connection at any request."""
+    peer.accept()
+    peer.read_any()
+
+
+def test_a_server_that_answers_no_request_is_given_up() -> None:
+    """After the first image, a C-ECHO shows what that of the check would have shown."""
+    with FaultSCP(leaves_at_a_request) as server, checked(server) as scu:
+        results = results_of(start(scu, ct(1, 2, 3), threads=1))
+        assert {result.kind for result in results} == {Kind.CONNECTION_LOST}
+        given_up = scu.facts().given_up
+        assert given_up
+        assert given_up.kind is Kind.CONNECTION_LOST
+        assert server.connections == 2
+
+
+def test_a_server_that_has_answered_an_image_is_not_given_up() -> None:
+    """It may restart."""
+
+    def leaves_later(peer: Peer) -> None:
+        peer.accept()
+        peer.answer(peer.read_image())
+        peer.read_any()
+
+    scripts = [leaves_later, leaves_at_a_request, serve]
+    with FaultSCP(*scripts) as server, checked(server) as scu:
+        assert results_of(start(scu, ct(1, 2), threads=1)) == [SENT, SENT]
+        assert server.connections == len(scripts)
+
+
+def test_a_server_that_has_answered_a_c_echo_is_not_given_up() -> None:
+    """It may restart, or leave because of an image."""
+
+    def leaves_at_an_image(peer: Peer) -> None:
+        peer.accept()
+        peer.read_command()
+
+    scripts = [leaves_at_a_request, leaves_at_an_image, *[leaves_at_a_request] * 2, serve]
+    with FaultSCP(*scripts) as server, checked(server) as scu:
+        assert results_of(start(scu, ct(1, 2), threads=1)) == [SENT, SENT]
