@@ -95,7 +95,6 @@ def checked(
     """
     with _explained(purpose):
         assoc = _open_with(images, services, peer, transport, policy)
-        is_checked = False
         try:
             status, seconds, session = None, 0.0, assoc.tls
             if session:
@@ -110,10 +109,9 @@ def checked(
             if status:
                 log.warning("The server answered the C-ECHO with status 0x%04X", status)
             refused = [service for service in services if service.refusal(assoc)]
-            is_checked = True
-        finally:
-            if not is_checked:
-                assoc.abort()
+        except BaseException:
+            assoc.abort()
+            raise
         if refused:
             assoc.release()
         for service in refused:

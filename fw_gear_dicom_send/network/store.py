@@ -132,7 +132,7 @@ class StorageSCU:
             images = ContextPlan(self._conversion).include(wanted)[:-1]
         assoc, info = check(self._peer, services=services, images=images, sends=not self._is_dry)
         self._attempts.is_unverified = info.echo_status is None
-        if images and assoc.is_usable and set(images) <= set(assoc.proposed):
+        if images and images[0] in assoc.proposed:
             self._pool.adopt(assoc)
         else:
             assoc.release()

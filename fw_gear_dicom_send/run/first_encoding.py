@@ -19,7 +19,7 @@ _MAX_MEMBERS = 3
 def first_encoding(path: Path | None, names: NameChoice, work: Path) -> tuple[str, str] | None:
     """Return the SOP class and transfer syntax of an image that is likely to be the first one.
 
-    `path` is a file, an archive or a folder, of which `names` selects any file. Members are
+    `path` is a file, an archive or a folder. `names` selects the files of a folder. Members are
     unpacked in `work`. Returns None if no image is found at once. Sending reports the reason.
     """
     with suppress(OSError):
