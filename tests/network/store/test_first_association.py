@@ -213,7 +213,7 @@ def test_another_ae_for_queries_may_be_the_same_server() -> None:
         query_peer = peer_of(server, "OTHER")
         with checked(server, queries=["find"], query_peer=query_peer, retry_time=20) as scu:
             send_all(scu, ct(1))
-        assert len(server.stored) == 1
+        assert (len(server.stored), server.aborted) == (1, 0)
 
 
 def test_the_association_is_replaced_after_its_maximum_of_images() -> None:
