@@ -154,7 +154,8 @@ class Selection:
     """Selected files, the container for the report, and the files that are left out.
 
     `tags` belong to the input file or, without one, to the container. `info` is the custom
-    information of the input file. `origin` describes the source for people.
+    information of the input file. `origin` describes the source for people. `first` is the path of
+    the first file or folder if it is already on disk.
     """
 
     entries: tuple[FileEntry, ...]
@@ -164,6 +165,7 @@ class Selection:
     info: Mapping[str, Any] = field(default_factory=dict, repr=False)
     left_out: tuple[LeftOut, ...] = ()
     origin: Origin = Origin()
+    first: Path | None = None
 
 
 @dataclass(frozen=True)

@@ -69,7 +69,10 @@ class LocalSource:
         path = ", ".join(shown) + (f" and {more:,} more" if more else "")
         are_files = all(map(_is_plain_file, chosen))
         origin = Origin(Program.COMMAND, path, noun="file" if are_files else "path")
-        return Selection(chosen, place, printable(label), left_out=left_out, origin=origin)
+        at_hand = Path(chosen[0].key) if chosen else None
+        return Selection(
+            chosen, place, printable(label), left_out=left_out, origin=origin, first=at_hand
+        )
 
     def fetcher(self, _: Path) -> Fetcher:
         """Return a fetcher that uses the files in their original places."""

@@ -204,9 +204,10 @@ class Sender(Protocol):
         """Maximum number of images that share a request, as the check decides."""
         return 1
 
-    def check(self) -> None:
+    def check(self, first: tuple[str, str] | None = None) -> None:
         """Check that the server accepts connections.
 
+        `first` is the SOP class and transfer syntax of an image that is likely to be sent at once.
         Raises ServerError, whose message says what to check.
         """
 

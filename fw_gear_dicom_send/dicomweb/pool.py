@@ -108,6 +108,11 @@ class ConnectionPool:
         """Use at most `number` connections. None may be lent yet."""
         self._number = self._limit = number
 
+    def adopt(self, connection: HTTPConnection) -> None:
+        """Lend a connection that is already open."""
+        with self._changed:
+            self._idle.append(connection)
+
     def pause(self, seconds: float, why: str) -> None:
         """Let all requests wait, `seconds` if that is not 0, and then use half the connections."""
         with self._changed:

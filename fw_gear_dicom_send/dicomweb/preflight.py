@@ -5,7 +5,7 @@ Nothing is stored: the first request is a query, and the second a store request 
 
 import logging
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from urllib.parse import urljoin
 
@@ -87,10 +87,18 @@ def is_distant(service: WebService, server: WebServer, policy: RetryPolicy) -> b
 
 
 def _session(service: WebService) -> TLSSession | None:
-    """Open a connection, and return its TLS session, which is logged."""
-    with closing(service.new_connection()) as connection:
+    """Open the first connection of the pool, and return its TLS session, which is logged.
+
+    The pool itself would retry a failed connection for long.
+    """
+    connection = service.new_connection()
+    try:
         connection.open()
-        session = connection.tls
+    except BaseException:
+        connection.close()
+        raise
+    service.pool.adopt(connection)
+    session = connection.tls
     if session:
         log_session(session)
     return session

@@ -96,7 +96,7 @@ class WebSender:
         """Maximum number of images that share a request, as the check decides."""
         return self.attempts.batches.max_images
 
-    def check(self) -> None:
+    def check(self, first: tuple[str, str] | None = None) -> None:  # noqa: ARG002
         """Check that the server accepts store requests, and decide whether images share them.
 
         Raises ServerError, whose message says what to check.

@@ -98,7 +98,9 @@ class Site:
         ids = {**node.above, start.type: start.id}
         page = self._api.session_page(ids["project"], ids["session"]) if "session" in ids else ""
         origin = Origin(Program.GEAR, path, page, printable(config.job_id))
-        return Selection(entries, parent, label, tuple(tags), info, left_out.counted(), origin)
+        first = chosen.path if chosen else None
+        counted = left_out.counted()
+        return Selection(entries, parent, label, tuple(tags), info, counted, origin, first)
 
     def image_reports(self, places: Iterable[Container]) -> list[FileEntry]:
         """Return the newest per-image reports on the containers, the newest first.

@@ -35,7 +35,8 @@ class StoreAttempts:
     An image that finds no space when it is compressed fails the first time, so that the caller
     can send it last and alone. After that, it is sent uncompressed.
 
-    The mutable state is the UIDs of these images.
+    The mutable state is the UIDs of these images, and whether the server `is_unverified`: the check
+    sent it no C-ECHO, and it has answered no image since.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class StoreAttempts:
         self._conversion = conversion
         self._is_dry = is_dry
         self._without_space: set[str] = set()
+        self.is_unverified = False
 
     def attempt(self, instance: SOPInstance, history: History, opened_after: float) -> Try:
         """Try to send an image once, on an association that was opened after a time."""
@@ -71,14 +73,21 @@ class StoreAttempts:
             return Lost(exc.reason, may_be_stored, self._clock.now() - begun_at)
 
     def probe(self, instance: SOPInstance, opened_after: float) -> Reason | Closed | None:
-        """Send a C-ECHO on an association for an image; return the reason if it fails."""
+        """Send a C-ECHO on an association for an image; return the reason if it fails.
+
+        A server that is unverified is then given up, as by the check.
+        """
         try:
             with self._association(instance, opened_after) as assoc:
                 if ECHO in assoc.accepted:
                     assoc.send_c_echo(ECHO)
+                self.is_unverified = False
         except NoAssociationError as exc:
             return Closed(exc.reason)
         except AssociationError as exc:
+            if self.is_unverified:
+                self._pool.give_up(exc.reason)
+                return Closed(exc.reason)
             return exc.reason
         return None
 
@@ -164,6 +173,7 @@ class StoreAttempts:
                 seconds = perf_counter() - begun
                 log.debug("%s: no answer: %s", _request_of(assoc, instance, history, seconds), exc)
             raise
+        self.is_unverified = False
         seconds = perf_counter() - begun
         if log.isEnabledFor(logging.DEBUG):
             request = _request_of(assoc, instance, history, seconds)

@@ -11,7 +11,6 @@ from ..reasons import Kind, Reason
 from ..retry import RetryBudget, RetryPolicy, retry
 from .association import StorageAssociation
 from .context_limit import open_with_fitting_contexts
-from .contexts import ECHO
 from .errors import (
     AssociationError,
     NoAnswerError,
@@ -85,13 +84,9 @@ class Opener:
             state.openings.remove(opening)
             state.crash = state.crash or crash
             is_too_late = bool(state.closed_reason)
-            if assoc:
-                images = (one for one in assoc.proposed if one != ECHO)
-                state.contexts |= {one: one in assoc.accepted for one in images}
             if assoc and not is_too_late:
                 state.earlier = (*state.idle, *state.lent)
-                state.idle.append(assoc)
-                state.peak = max(state.peak, len(state.idle) + len(state.lent))
+                state.keep(assoc)
                 self._note_success(opening)
             elif failure:
                 self._note_failure(opening, failure)

@@ -105,6 +105,14 @@ class AssociationPool:
             if is_surplus:
                 assoc.release()
 
+    def adopt(self, assoc: StorageAssociation) -> None:
+        """Lend an association that is already open; other associations propose its contexts too."""
+        state = self._state
+        with self._changed:
+            state.keep(assoc)
+            for context in assoc.proposed[:-1]:
+                state.plan.include(context)
+
     @contextmanager
     def for_study(self, study: str, wanted: Iterable[Context]) -> Iterator[None]:
         """Send the images of this thread over an association of a study while the block runs.

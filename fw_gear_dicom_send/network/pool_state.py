@@ -11,7 +11,7 @@ from ..reasons import Reason
 from ..retry import MonotonicClock
 from .assign import Lend, Open, Waiter, assign
 from .association import StorageAssociation
-from .contexts import MAX_CONTEXTS, Context, ContextPlan
+from .contexts import ECHO, MAX_CONTEXTS, Context, ContextPlan
 from .limit import AssociationLimit
 
 log = logging.getLogger(__name__)
@@ -142,6 +142,12 @@ class PoolState:
         """Return up to `limit` contexts to propose in an association for a waiting thread."""
         plan = self.studies.get(needs.study, self.plan)
         return plan.include(needs.wanted, alone=needs.alone, limit=limit)
+
+    def keep(self, assoc: StorageAssociation) -> None:
+        """Keep an open association, and record its contexts."""
+        self.contexts |= {one: one in assoc.accepted for one in assoc.proposed if one != ECHO}
+        self.idle.append(assoc)
+        self.peak = max(self.peak, len(self.idle) + len(self.lent))
 
     def limit_contexts(self, number: int) -> None:
         """Propose at most `number` contexts from now on."""

@@ -69,13 +69,35 @@ def check(
 ) -> ServerInfo:
     """Open an association, send a C-ECHO if the peer accepts it, and release the association.
 
-    The TLS session is logged. `policy` is for temporary rejections. Errors start with `purpose`.
-    Services that the association lacks are retried, each over an association of its own.
+    Raises ServerError as `checked` does.
+    """
+    transport = Transport(tls_context, timeouts)
+    assoc, info = checked(peer, transport, policy=policy, purpose=purpose, services=services)
+    assoc.release()
+    return info
+
+
+def checked(
+    peer: PeerAE,
+    transport: Transport,
+    *,
+    policy: RetryPolicy,
+    purpose: str = "",
+    services: Collection[InquirySCU] = (),
+    images: Sequence[Context] = (),
+    sends: bool = False,
+) -> tuple[StorageAssociation, ServerInfo]:
+    """Open an association, and return it with the properties of the server.
+
+    `images` are contexts for the first images. A C-ECHO is sent if the peer accepts it, unless the
+    caller `sends` an image at once and the peer accepts one of the contexts. The TLS session is
+    logged. `policy` is for temporary rejections. Errors start with `purpose`. Services that the
+    association lacks are retried, each over an association of its own, after its release.
 
     Raises ServerError, whose message says what to check (PS3.4 annex A, PS3.8 9.3.4).
     """
     with _explained(purpose):
-        assoc = _open_with(services, peer, tls_context, policy, timeouts)
+        assoc = _open_with(images, services, peer, transport, policy)
         try:
             status, seconds, session = None, 0.0, assoc.tls
             if session:
@@ -85,25 +107,27 @@ def check(
             if peer.identity:
                 _log_identity(peer.identity, is_confirmed=bool(assoc.confirms_identity))
             context = next((one for one in _VERIFICATION if one in assoc.accepted), None)
-            if context:
+            if context and not (sends and assoc.accepted.intersection(images)):
                 begun = monotonic()
                 status = assoc.send_c_echo(context)
                 seconds = monotonic() - begun
             if status:
                 log.warning("The server answered the C-ECHO with status 0x%04X", status)
             refused = [service for service in services if service.refusal(assoc)]
-            assoc.release()
-        finally:
+        except BaseException:
             assoc.abort()
+            raise
+        if refused:
+            assoc.release()
         for service in refused:
-            alone = _open(peer, tls_context, service.contexts, policy, timeouts)
+            alone = _open(peer, transport, service.contexts, policy)
             refusal = service.refusal(alone)
             alone.release()
             if refusal:
                 is_lost = refusal.kind is Kind.CONNECTION_LOST
                 advice = _UNKNOWN_HERE if is_lost else _NO_SERVICE
                 raise _refusal(service.service, peer, refusal.text, advice)
-        return ServerInfo(
+        info = ServerInfo(
             assoc.implementation,
             assoc.max_pdu_length,
             session,
@@ -112,6 +136,7 @@ def check(
             assoc.confirms_identity,
             assoc.class_uid,
         )
+        return assoc, info
 
 
 def accepted(
@@ -167,7 +192,7 @@ def _answers(
 ) -> tuple[frozenset[Context], str]:
     """Return the accepted contexts, and in words why the first one was refused."""
     try:
-        assoc = _open(peer, tls_context, contexts, REJECTION_POLICY, DEFAULT_TIMEOUTS)
+        assoc = _open(peer, Transport(tls_context), contexts, REJECTION_POLICY)
     except AssociationError as exc:
         return frozenset(), str(exc)
     assoc.release()
@@ -192,23 +217,29 @@ def _log_identity(identity: UserIdentity, *, is_confirmed: bool) -> None:
 
 
 def _open_with(
+    images: Sequence[Context],
     services: Collection[InquirySCU],
     peer: PeerAE,
-    tls_context: "TLSContext | None",
+    transport: Transport,
     policy: RetryPolicy,
-    timeouts: Timeouts,
 ) -> StorageAssociation:
-    """Open an association for Verification and services.
+    """Open an association for images, services and Verification, or else without the images.
 
     Raises ServerError if the peer accepts one only without the services.
     """
-    contexts = [*_VERIFICATION, *(one for service in services for one in service.contexts)]
+    needed = [one for service in services for one in service.contexts]
+    if images:
+        try:
+            return _open(peer, transport, [*images, *needed, ECHO], policy)
+        except AssociationError as exc:
+            if not exc.is_unexplained:
+                raise
     try:
-        return _open(peer, tls_context, contexts, policy, timeouts)
+        return _open(peer, transport, [*_VERIFICATION, *needed], policy)
     except AssociationError as exc:
         if not (services and exc.is_unexplained):
             raise
-        _open(peer, tls_context, _VERIFICATION, policy, timeouts).release()
+        _open(peer, transport, _VERIFICATION, policy).release()
         names = " and ".join(service.service for service in services)
         raise _refusal(names, peer, exc) from exc
 
@@ -226,11 +257,7 @@ def _explained(purpose: str = "") -> Iterator[None]:
 
 
 def _open(
-    peer: PeerAE,
-    tls_context: "TLSContext | None",
-    contexts: Sequence[Context],
-    policy: RetryPolicy,
-    timeouts: Timeouts,
+    peer: PeerAE, transport: Transport, contexts: Sequence[Context], policy: RetryPolicy
 ) -> StorageAssociation:
     is_logged = policy.max_time <= REJECTION_POLICY.max_time
 
@@ -241,7 +268,7 @@ def _open(
             log.warning("%s. Retrying for up to %.0f s", error, policy.max_time)
 
     def open_one() -> StorageAssociation:
-        assoc = StorageAssociation(peer, contexts, Transport(tls_context, timeouts))
+        assoc = StorageAssociation(peer, contexts, transport, policy.clock)
         assoc.open()
         return assoc
 

@@ -16,7 +16,7 @@ from ..retry import RetryBudget, RetryPolicy
 from ..sections import Section
 from . import preflight
 from .attempts import Convert, StoreAttempts
-from .contexts import Context, candidate_contexts
+from .contexts import Context, ContextPlan, candidate_contexts
 from .page_sections import contexts_section, studies_section
 from .pool import AssociationPool
 from .transport import DEFAULT_TRANSPORT, Transport
@@ -79,6 +79,7 @@ class StorageSCU:
         budget = RetryBudget(retry_time, policy.clock)
         self._conversion = conversion
         parallel = Parallel.of(associations, by_study=has_study_associations)
+        self._is_dry = is_dry
         has_additional = has_study_associations and queries and not query_peer
         self._pool = AssociationPool(
             peer,
@@ -94,7 +95,7 @@ class StorageSCU:
         if query_peer:
             patience = retry_time if queries else 0  # without, only lost answers are queried
             self._queries = _query_pool(query_peer, patience, transport, policy)
-        attempts = StoreAttempts(
+        self._attempts = StoreAttempts(
             self._pool,
             convert,
             response_timeout=transport.timeouts.response,
@@ -102,7 +103,7 @@ class StorageSCU:
             conversion=conversion,
             is_dry=is_dry,
         )
-        self.health = Delivery(attempts, self._pool, parallel.assured, budget, policy)
+        self.health = Delivery(self._attempts, self._pool, parallel.assured, budget, policy)
 
     def __repr__(self) -> str:
         """Show the state of its pool."""
@@ -113,23 +114,30 @@ class StorageSCU:
         """A C-STORE request has one image."""
         return 1
 
-    def check(self) -> None:
+    def check(self, first: tuple[str, str] | None = None) -> None:
         """Check that the server accepts an association, and has the services that the run needs.
+
+        The association is kept for the `first` image, which proves more than a C-ECHO. With another
+        server for queries, none is kept: both may be one, with a limit of one association.
 
         Raises ServerError, whose message says what to check.
         """
-        check = partial(
-            preflight.check,
-            tls_context=self._transport.tls_context,
-            policy=self._retry_policy,
-            timeouts=self._transport.timeouts,
-        )
+        check = partial(preflight.checked, transport=self._transport, policy=self._retry_policy)
         services = [self.inquirer(method) for method in self._methods]
+        images: tuple[Context, ...] = ()
         if self._query_peer and services:
-            check(self._peer)
-            check(self._query_peer, purpose="queries", services=services)
+            check(self._peer)[0].release()
+            check(self._query_peer, purpose="queries", services=services)[0].release()
+            return
+        if first:
+            wanted = candidate_contexts(Context(*first), self._conversion)[0]
+            images = ContextPlan(self._conversion).include(wanted)[:-1]
+        assoc, info = check(self._peer, services=services, images=images, sends=not self._is_dry)
+        self._attempts.is_unverified = info.echo_status is None
+        if images and images[0] in assoc.proposed:
+            self._pool.adopt(assoc)
         else:
-            check(self._peer, services=services)
+            assoc.release()
 
     def send(self, instance: SOPInstance, earlier: Suspect | None = None) -> StoreResult | Suspect:
         """Send one image, with retries. Several threads may call this at the same time."""

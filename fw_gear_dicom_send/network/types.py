@@ -92,9 +92,10 @@ class TLSSession:
 class ServerInfo:
     """Properties of a server, from an association without images (PS3.7 D.3.3, PS3.8 D.1).
 
-    `echo_status` is the status of a C-ECHO, which took `echo_seconds`; None if the server does not
-    accept C-ECHO. `max_pdu_length` is its maximum PDU length in bytes, 0 for no limit.
-    `confirms_identity` says whether it answered the user identity, None if none was sent.
+    `echo_status` is the status of a C-ECHO, which took `echo_seconds`; None if none was sent, for
+    example because the server does not accept it. `max_pdu_length` is its maximum PDU length in
+    bytes, 0 for no limit. `confirms_identity` says whether it answered the user identity, None if
+    none was sent.
     """
 
     implementation: str

@@ -24,6 +24,7 @@ from ..retry import RetryPolicy
 from ..source import ImageSource
 from ..text import quantity, sentence
 from .concurrency import AdaptiveLimit
+from .first_encoding import first_encoding
 from .known_images import KnownImages
 from .quarantine import DEFAULT_QUARANTINE, QuarantinePolicy
 from .rows import Rows
@@ -96,7 +97,10 @@ def run(
             _log_selection(selection, config)
             raise NothingToSendError(sum(left_out.number for left_out in selection.left_out))
         with _temporary_folder(work) as folder:
-            sender.check()
+            # The first image may need the association of a study, or be skipped.
+            is_next = not (config.association_per_study or earlier_reports)
+            first = selection.first if is_next else None
+            sender.check(first_encoding(first, config.names, folder))
             _log_selection(selection, config)
             known = KnownImages(sender.finder() if config.skip_existing else None)
             if earlier_reports:

@@ -10,7 +10,7 @@ import pytest
 
 from tests.support import command
 from tests.support.certificates import HOST
-from tests.support.fault_scp import FaultSCP, serve
+from tests.support.fault_scp import FaultSCP
 from tests.support.pacs import CStore, PythonSCP
 from tests.support.sample_files import encoded, made, uid_of
 from tests.support.scripted import UNKNOWN_CALLING_AE, leave_after_an_image, rejecting
@@ -121,7 +121,7 @@ def test_a_failure_before_the_first_image_is_one_line(
 
 def test_the_cause_comes_before_its_effects(study: Path, tmp_path: Path) -> None:
     """The cause that ended the run is a separate error before the list of paths."""
-    with FaultSCP(serve, leave_after_an_image, rejecting(UNKNOWN_CALLING_AE)) as server:
+    with FaultSCP(leave_after_an_image, rejecting(UNKNOWN_CALLING_AE)) as server:
         result = send(study, *FEW, *to(server), cwd=tmp_path)
     lines = [line for line in result.stderr.splitlines() if "calling AE title" in line]
     first, *others, closing = lines

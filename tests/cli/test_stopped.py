@@ -123,7 +123,7 @@ def test_a_stopped_run_counts_all_images_of_a_folder(
 def test_the_last_line_continues_the_run(six: Path, tmp_path: Path) -> None:
     """Its command line has the words that were typed, and sends only the rest."""
     (tmp_path / "my images").symlink_to(six)
-    with FaultSCP(serve, AnswerTwo(), serve) as server:
+    with FaultSCP(AnswerTwo(), serve) as server:
         typed = ("my images/.", "--associations", 1, *to(server))
         process = command.start("dicom-send", *typed, cwd=tmp_path)
         assert wait_for(lambda: len(server.images) == 3)
@@ -146,7 +146,7 @@ def has_sent(server: FaultSCP, images: int) -> bool:
 def test_a_run_that_is_stopped_twice_resumes_after_both(six: Path, tmp_path: Path) -> None:
     """`--resume last` would be the second report alone, which may omit images of the first."""
     scripts = AnswerTwo(), AnswerTwo()
-    with FaultSCP(serve, scripts[0], serve, scripts[1]) as server:
+    with FaultSCP(scripts[0], serve, scripts[1]) as server:
         typed = (six, "--associations", 1, "--resume", "last", *to(server))
         logs = []
         for script, words, images in zip(

@@ -11,7 +11,7 @@ import pytest
 from tests.support import command, wording
 from tests.support.archive_scp import ArchiveSCP
 from tests.support.certificates import HOST
-from tests.support.fault_scp import FaultSCP, Peer, serve
+from tests.support.fault_scp import FaultSCP, Peer
 from tests.support.pacs import PythonSCP, StoreSCP
 from tests.support.preloaded import REPOSITORY
 from tests.support.sample_files import encoded, made
@@ -100,7 +100,7 @@ def test_an_unreachable_server(folder: Path, tmp_path: Path) -> None:
 
 def test_a_server_lost_during_the_run(folder: Path, tmp_path: Path) -> None:
     """The exit code is 3 and the cause is reported, although the run came to its end."""
-    with FaultSCP(serve, leave_after_an_image, rejecting(UNKNOWN_CALLING_AE)) as server:
+    with FaultSCP(leave_after_an_image, rejecting(UNKNOWN_CALLING_AE)) as server:
         result = send(folder, "--json", "--associations", 1, *to(server), cwd=tmp_path)
     summary = checked(result.stdout)
     assert (result.exit_code, summary["exit_code"], summary["error"]) == (3, 3, None)
@@ -143,7 +143,7 @@ def test_a_signal(folder: Path, tmp_path: Path, number: signal.Signals, code: in
         peer.read_image()
         peer.stall()
 
-    with FaultSCP(serve, stall) as server:
+    with FaultSCP(stall) as server:
         process = command.start("dicom-send", folder, "--json", *to(server), cwd=tmp_path)
         assert wait_for(lambda: bool(server.images))
         process.send_signal(number)

@@ -48,6 +48,18 @@ def test_images_are_sent_by_tls(tmp_path: Path, size: int) -> None:
     assert b"".join(images[1].dataset.blocks()) in server.requests[1].body
 
 
+def test_the_check_and_the_first_image_share_a_connection(tmp_path: Path) -> None:
+    """With TLS, one handshake is enough to log its session and to send."""
+    identity = issue(tmp_path / "server")
+    with (
+        WebServer(serve, tls=server_context(identity)) as server,
+        web_sender(server.url, transport=secure(identity)) as sender,
+    ):
+        sender.check()
+        assert isinstance(sender.send(IMAGE), Sent)
+        assert server.connections == 1
+
+
 def test_an_untrusted_server_gets_no_request(tmp_path: Path) -> None:
     """A certificate of an unknown CA ends the run at the check, and no credential is sent."""
     own, other = issue(tmp_path / "server"), issue(tmp_path / "other")

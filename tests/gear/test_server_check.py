@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from fw_gear_dicom_send.dicom.uids import VERIFICATION
 from fw_gear_dicom_send.reasons import Kind
 from fw_gear_dicom_send.text import sentence
 from tests.support import wording
@@ -126,3 +127,28 @@ def test_a_name_of_the_local_machine_works(tmp_path: Path, session: Session) -> 
         gear = gear_on(tmp_path, session.site, scp.port, session.session, destination="localhost")
         result = gear.run()
     assert result.exit_code == 0, result.log
+
+
+def test_an_input_file_is_sent_in_the_association_of_the_check(
+    tmp_path: Path, session: Session, python_scp: PythonSCP
+) -> None:
+    """It is on disk, so its presentation contexts are known."""
+    acquisition = session.acquisition("A")
+    path = tmp_path / "image.dcm"
+    path.write_bytes(encoded(made(1)))
+    gear = gear_on(tmp_path, session.site, python_scp.port, acquisition, "acquisition")
+    gear.give(path.name, path, parent_id=acquisition)
+    result = gear.run()
+    assert result.exit_code == 0, result.log
+    assert (len(python_scp.associations), python_scp.released) == (1, 1)
+
+
+def test_no_association_waits_for_a_download(
+    tmp_path: Path, session: Session, python_scp: PythonSCP
+) -> None:
+    """That of the check is for a C-ECHO only; servers end idle ones."""
+    session.site.add_file(session.acquisition("A"), "image.dcm", encoded(made(1)))
+    result = gear_on(tmp_path, session.site, python_scp.port, session.session).run()
+    assert result.exit_code == 0, result.log
+    check, _ = python_scp.associations
+    assert {one.abstract_syntax for one in check.contexts} == {VERIFICATION}
