@@ -190,7 +190,8 @@ class Downloads:
     def _start_download(self, entry: FileEntry) -> FileEntry:
         self._postponed.pop(entry, None)
         if self._on_disk:
-            self._shared |= {entry, *self._on_disk}
+            # With two files or more on disk, all are shared already.
+            self._shared |= {entry, next(iter(self._on_disk))}
         self._on_disk[entry] = entry.size or 0
         self._running += 1
         self._started[entry] = None
@@ -227,7 +228,8 @@ class Downloads:
         if not self._on_disk:
             return True
         size = sum(self._on_disk.values()) + (entry.size or 0)
-        return self._alone.isdisjoint((entry, *self._on_disk)) and size <= self._max_bytes
+        is_alone = entry in self._alone or not self._on_disk.keys().isdisjoint(self._alone)
+        return size <= self._max_bytes and not is_alone
 
     def _leave(self, entry: FileEntry) -> None:
         self._started.pop(entry, None)
