@@ -73,7 +73,7 @@ class LocalSource:
 
     def fetcher(self, _: Path) -> Fetcher:
         """Return a fetcher that uses the files in their original places."""
-        return Fetcher(_found)
+        return Fetcher(_found, threads=0)
 
     def release(self, path: Path) -> None:
         """Do nothing, as no file is a copy."""

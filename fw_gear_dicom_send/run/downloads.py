@@ -102,12 +102,12 @@ class Downloads:
         with self._changed:
             self._changed.wait_for(
                 lambda: (
-                    self._is_over or self._is_finished or self._is_next_complete or is_cancelled()
+                    self._is_over or self._is_finished or self._has_next() or is_cancelled()
                 )
             )
             if self._error:
                 raise self._error
-            if self._is_stopped or not self._is_next_complete:
+            if self._is_stopped or not self._has_next():
                 return None
             return self._started.pop(next(iter(self._started)))
 
@@ -155,21 +155,27 @@ class Downloads:
     def _is_finished(self) -> bool:
         return not (self._waiting or self._started or self._postponed or self._on_disk)
 
-    @property
-    def _is_next_complete(self) -> bool:
+    def _has_next(self) -> bool:
+        """Return whether the next file is complete; without threads, fetch it here."""
+        is_idle = not (self._threads or self._started)
+        if is_idle and self._waiting and self._fits(self._waiting[0]):
+            self._fetch(self._start_download(self._waiting.popleft()))
         return next(iter(self._started.values()), None) is not None
 
     def _run(self) -> None:
         try:
             while entry := self._start_next():
-                reason = self._given_up() or self._lost
-                failure = DownloadFailure(reason) if reason else None
-                self._finish(entry, failure or self._fetcher.fetch(entry))
+                self._fetch(entry)
         except BaseException as exc:
             with self._changed:
                 self._error = self._error or exc
                 self._is_stopped = True
                 self._changed.notify_all()
+
+    def _fetch(self, entry: FileEntry) -> None:
+        reason = self._given_up() or self._lost
+        failure = DownloadFailure(reason) if reason else None
+        self._finish(entry, failure or self._fetcher.fetch(entry))
 
     def _start_next(self) -> FileEntry | None:
         """Wait for space and start the next file; return None if no file is left."""
