@@ -101,9 +101,7 @@ class Downloads:
         """
         with self._changed:
             self._changed.wait_for(
-                lambda: (
-                    self._is_over or self._is_finished or self._has_next() or is_cancelled()
-                )
+                lambda: self._is_over or self._is_finished or self._has_next() or is_cancelled()
             )
             if self._error:
                 raise self._error
