@@ -389,11 +389,20 @@ def test_a_file_that_needs_no_download_is_read_again_when_it_is_alone() -> None:
     """It comes after the others, once they are released."""
     with downloads(path_of, entries(1, 2), 0) as running:
         first, second = running.take(), running.take()
-        assert first and second
+        assert first
+        assert second
         running.release(first, again=True)
-        releasing = Timer(0.01, running.release, [second])
-        releasing.start()
+        order = []
+
+        def release() -> None:
+            order.append("released")
+            running.release(second)
+
+        Timer(0.01, release).start()
         again = running.take()
-        assert again and again.entry == first.entry
+        order.append("taken")
+        assert order == ["released", "taken"]
+        assert again
+        assert again.entry == first.entry
         running.release(again)
         assert running.take() is None
