@@ -99,6 +99,10 @@ class FileEntry:
     is_any_archive: bool = field(default=False, kw_only=True)
     is_folder: bool = field(default=False, kw_only=True)
 
+    def __hash__(self) -> int:
+        """Return the hash of the path. Each image needs it many times, and a text keeps its own."""
+        return hash(self.path)
+
     @property
     def acquisition_id(self) -> str:
         """Id of the file's acquisition, empty if it is not in an acquisition."""

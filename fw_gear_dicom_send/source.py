@@ -17,7 +17,8 @@ class Fetcher:
 
     Attributes:
         fetch: Brings a file to disk, with retries for a short time only.
-        threads: Number of threads that may call `fetch` at the same time.
+        threads: Number of threads that may call `fetch` at the same time; 0 if the files are on
+            disk already, so that the thread that needs one calls it.
         stop: Ends all current fetches as soon as possible.
         late_policy: Policy for retrying files with temporary failures at the end of the run.
         outage: Returns the reason why the source currently delivers no files, None if it does.

@@ -36,21 +36,21 @@ class LocalSource:
 
     def __init__(
         self,
-        paths: Iterable[Path],
+        paths: Iterable[Path | str],
         names: NameChoice = ANY_NAME,
         *,
-        listed: Iterable[Path] = (),
+        listed: Iterable[Path | str] = (),
     ) -> None:
         """Take paths of files and folders; raise UsageError for a missing path.
 
         `names` selects the files in folders. `listed` are additional paths, which may be missing.
         """
-        given = tuple(paths)
+        given = tuple(map(str, paths))
         for path in given:
             if not (os.path.isdir(path) or os.path.isfile(path)):
                 problem = "not a file or folder" if os.path.exists(path) else "not found"
                 raise UsageError(f"{path}: {problem}")
-        self._paths = (*given, *listed)
+        self._paths = (*given, *map(str, listed))
         self._names = names
         self.left_out = LeftOutFiles()
         self._folders: set[str] = set()
@@ -59,12 +59,12 @@ class LocalSource:
         """Find the files to send."""
         found = reversed(list(self._entries()))
         entries = {os.path.realpath(entry.key): entry for entry in found}
-        first = self._paths[0] if self._paths else Path()
+        first = self._paths[0] if self._paths else os.curdir
         is_single = len(self._paths) == 1
-        label = first.resolve().name if is_single else quantity(len(self._paths), "path")
-        place = Container("folder", str(first))
+        label = Path(first).resolve().name if is_single else quantity(len(self._paths), "path")
+        place = Container("folder", first)
         chosen, left_out = tuple(reversed(entries.values())), self.left_out.counted()
-        shown = [printable(str(path)) for path in self._paths[:MAX_PATHS]]
+        shown = [printable(path) for path in self._paths[:MAX_PATHS]]
         more = len(self._paths) - len(shown)
         path = ", ".join(shown) + (f" and {more:,} more" if more else "")
         are_files = all(map(_is_plain_file, chosen))
@@ -76,21 +76,21 @@ class LocalSource:
 
     def fetcher(self, _: Path) -> Fetcher:
         """Return a fetcher that uses the files in their original places."""
-        return Fetcher(_found)
+        return Fetcher(_found, threads=0)
 
     def release(self, path: Path) -> None:
         """Do nothing, as no file is a copy."""
 
     def _entries(self) -> Iterator[FileEntry]:
         for path in self._paths:
-            parent = Container("folder", str(path))
-            name = path.name or str(path)
+            parent = Container("folder", path)
+            name = os.path.basename(path) or path
             if os.path.isdir(path):
                 yield from self._below(parent, name, path)
             else:
-                yield _entry(parent, name, str(path), _size(str(path)))
+                yield _entry(parent, name, path, _size(path))
 
-    def _below(self, parent: Container, name: str, top: Path) -> Iterator[FileEntry]:
+    def _below(self, parent: Container, name: str, top: str) -> Iterator[FileEntry]:
         """Yield an entry for each folder with files, and for each archive."""
         unreadable: list[str] = []
         is_empty = True
@@ -121,7 +121,7 @@ class LocalSource:
         for folder in unreadable:
             yield _entry(parent, shown(folder), folder, is_folder=True)
         if is_empty and not unreadable:
-            yield _entry(parent, name, str(top), is_folder=True)
+            yield _entry(parent, name, top, is_folder=True)
 
     def _chosen(
         self, folder: str, files: Iterable[str], shown: Callable[[str], str]
@@ -163,7 +163,7 @@ def _size(path: str) -> int:
         return 0
 
 
-def read_paths(source: str, *, ends_with_nul: bool = False) -> Sequence[Path]:
+def read_paths(source: str, *, ends_with_nul: bool = False) -> Sequence[str]:
     """Return the paths in the file `source`, or on standard input if that is `-`.
 
     Each line has one path, or each path ends with a NUL. Empty lines are ignored, and Windows
@@ -180,7 +180,7 @@ def read_paths(source: str, *, ends_with_nul: bool = False) -> Sequence[Path]:
         raise UsageError("--files-from: the list contains a NUL; add --from0")
     else:
         names = [line.removesuffix(b"\r") for line in data.split(b"\n")]
-    return [Path(os.fsdecode(name)) for name in names if name]
+    return [str(Path(os.fsdecode(name))) for name in names if name]
 
 
 class LocalReports:

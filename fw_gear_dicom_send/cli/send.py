@@ -117,7 +117,7 @@ def _run(arguments: Arguments, results: _Results) -> int:
         raise UsageError(f"{word} is the server; write a PATH before it, or use --files-from")
     with options.naming(chosen.origins):
         command = CommandOptions(**check_all(COMMAND_OPTIONS, values))
-        listed: Sequence[Path] = ()
+        listed: Sequence[str] = ()
         if command.files_from is not None:
             listed = read_paths(command.files_from, ends_with_nul=command.from0)
         config = chosen.config()
@@ -158,14 +158,14 @@ def _run(arguments: Arguments, results: _Results) -> int:
         return account.exit_code
 
 
-def _check(config: SendConfig, arguments: Arguments, paths: Sequence[Path]) -> None:
+def _check(config: SendConfig, arguments: Arguments, paths: Sequence[str]) -> None:
     """Raise UsageError for a missing path like a server, or for an option without the element."""
     for row in OPTIONS:
         if row.needs == "stamp" and row.name in arguments.typed and not config.stamp:
             raise UsageError(f"{row.flag} needs --stamp")
     if config.conversion is ConversionMode.LOSSLESS:
         options.require("compression", "imagecodecs", "--conversion lossless")
-    for word in map(str, paths):
+    for word in paths:
         if not os.path.lexists(word) and (hint := server_words.hint(word)):
             raise UsageError(f"{word}: not found; {hint}")
 

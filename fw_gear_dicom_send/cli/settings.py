@@ -42,7 +42,7 @@ class Settings:
 
     values: Mapping[str, Any]
     origins: Mapping[str, str]
-    paths: Sequence[Path] = ()
+    paths: Sequence[str] = ()
 
     def config(self) -> SendConfig:
         """Return the checked configuration. Raises UsageError."""
@@ -77,7 +77,7 @@ def read(arguments: Arguments) -> Settings:
     known = {name: origin for name, origin in origins.items() if name not in values}
     known = {**arguments.variables, **known}
     check_url(given, known)
-    return Settings({**_DEFAULTS, **given}, known, [Path(path) for path in paths])
+    return Settings({**_DEFAULTS, **given}, known, [str(Path(path)) for path in paths])
 
 
 def of_server(name: str, known: Mapping[str, Any]) -> Settings:

@@ -12,7 +12,7 @@ _NOT_REACHED = Reason(Kind.NOT_REACHED)
 _INTERRUPTED = Reason(Kind.INTERRUPTED)
 
 
-@dataclass
+@dataclass(slots=True)
 class FileCount:
     """Counts of one file so far; equal remarks are stored once with their number."""
 

@@ -163,12 +163,8 @@ class Progress(Observer):
                 not report.is_complete and self._count.lines < MAX_FILE_LINES
             )
             self._count.lines += is_shown
-        log.log(
-            logging.INFO if is_shown else logging.DEBUG,
-            "%s: %s",
-            entry.name,
-            file_result(report),
-        )
+        if log.isEnabledFor(level := logging.INFO if is_shown else logging.DEBUG):
+            log.log(level, "%s: %s", entry.name, file_result(report))
 
     def line(self) -> str:
         """Return the progress line, with the rate since the previous one."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
+from heapq import nsmallest
 from itertools import groupby
 from os.path import commonprefix
 
@@ -257,10 +258,10 @@ def _files(account: Account, folder: str) -> Parts:
     Many complete files, and those that an early end left unprocessed, are collapsed.
     """
     noun, report = account.origin.program.row_noun, account.report(Report.FILES)
-    rows = sorted(account.rows, key=lambda row: natural_key(row.entry.path))
-    unreached = [row.entry.path.removeprefix(folder) for row in rows if row.is_unreached]
-    rows = [row for row in rows if not row.is_unreached]
-    rows.sort(key=lambda row: ("bad", "part", "good").index(_state(row)))
+    unreached = [row.entry.path.removeprefix(folder) for row in account.rows if row.is_unreached]
+    reached = [row for row in account.rows if not row.is_unreached]
+    good = [row for row in reached if row.is_complete]
+    bad = [row for row in reached if not row.is_complete]
     columns: list[tuple[str, str, Callable[[FileReport], Part]]] = [
         (noun.capitalize(), "long", lambda row: row.entry.path.removeprefix(folder)),
         (_label(account), "number", lambda row: row.stored if row.planned is None else row.planned),
@@ -279,19 +280,27 @@ def _files(account: Account, folder: str) -> Parts:
         "Status": account.is_dry,
     }
     columns = [column for column in columns if not unused.get(column[0])]
-    table = Table(
-        {title: look for title, look, _ in columns},
-        [[cell(row) for _, _, cell in columns] for row in rows],
-        [_state(row) for row in rows],
-        "files",
-    )
+    rows: list[Sequence[Part]] = []
+    states: list[str] = []
+    for group in (bad, good):
+        shown = nsmallest(MAX_FILES, group, _order)
+        cut = len(group) - len(shown)
+        # Rows that the page does not show have no cells: these take much memory.
+        rows += [*([cell(row) for _, _, cell in columns] for row in shown), *[()] * cut]
+        states += [*map(_state, shown), *[_state(group[-1])] * cut] if group else []
+    table = Table({title: look for title, look, _ in columns}, rows, states, "files")
     parts = folded(table, noun, MAX_FILES, report) if rows else ()
     if unreached:
         more = len(unreached) - MAX_FILES
         rest = (f"{quantity(more, f'more {noun}')} not shown.",) if more > 0 else ()
         summary = f"{_rows(len(unreached), account)} not processed"
-        parts = (*parts, Details(summary, (unreached[:MAX_FILES], *rest)))
+        parts = (*parts, Details(summary, (nsmallest(MAX_FILES, unreached, natural_key), *rest)))
     return parts
+
+
+def _order(report: FileReport) -> tuple[bool, object]:
+    """Return the sort key of a file among the complete ones, or among the others."""
+    return bool(report.good), natural_key(report.entry.path)
 
 
 def _bar(report: FileReport) -> Bar:

@@ -37,6 +37,8 @@ NOT_SENT = "not sent"
 _NO_ANSWER = Answer(0, "")
 SCHEMA_VERSION = 1
 """Version of the JSON summary."""
+MAX_FILES = 1_000
+"""Maximum number of files in the JSON summary. The report on files has all."""
 T = TypeVar("T")
 
 
@@ -155,6 +157,9 @@ def _name(uid: str) -> str:
 def summary(account: Account) -> dict[str, Any]:
     """Return the summary as a JSON object; its only values of datasets are UIDs in remarks."""
     rows, work, verification = account.rows, account.throughput, account.verification
+    listed = rows
+    if len(rows) > MAX_FILES:
+        listed = sorted(rows, key=lambda row: row.is_complete)[:MAX_FILES]
     return {
         "schema_version": SCHEMA_VERSION,
         "program": {"name": "dicom-send", "version": __version__},
@@ -189,7 +194,8 @@ def summary(account: Account) -> dict[str, Any]:
         "lost_associations": account.losses,
         "associations_used": _connections(account.connections),
         "versions": dict(account.versions),
-        "files": [_file(row) for row in rows],
+        "files": [_file(row) for row in listed],
+        "files_not_listed": len(rows) - len(listed),
         "reports": list(account.reports),
     }
 

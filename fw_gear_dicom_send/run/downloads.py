@@ -101,13 +101,11 @@ class Downloads:
         """
         with self._changed:
             self._changed.wait_for(
-                lambda: (
-                    self._is_over or self._is_finished or self._is_next_complete or is_cancelled()
-                )
+                lambda: self._is_over or self._is_finished or self._has_next() or is_cancelled()
             )
             if self._error:
                 raise self._error
-            if self._is_stopped or not self._is_next_complete:
+            if self._is_stopped or not self._has_next():
                 return None
             return self._started.pop(next(iter(self._started)))
 
@@ -155,21 +153,27 @@ class Downloads:
     def _is_finished(self) -> bool:
         return not (self._waiting or self._started or self._postponed or self._on_disk)
 
-    @property
-    def _is_next_complete(self) -> bool:
+    def _has_next(self) -> bool:
+        """Return whether the next file is complete; without threads, fetch it here."""
+        is_idle = not (self._threads or self._started)
+        if is_idle and self._waiting and self._fits(self._waiting[0]):
+            self._fetch(self._start_download(self._waiting.popleft()))
         return next(iter(self._started.values()), None) is not None
 
     def _run(self) -> None:
         try:
             while entry := self._start_next():
-                reason = self._given_up() or self._lost
-                failure = DownloadFailure(reason) if reason else None
-                self._finish(entry, failure or self._fetcher.fetch(entry))
+                self._fetch(entry)
         except BaseException as exc:
             with self._changed:
                 self._error = self._error or exc
                 self._is_stopped = True
                 self._changed.notify_all()
+
+    def _fetch(self, entry: FileEntry) -> None:
+        reason = self._given_up() or self._lost
+        failure = DownloadFailure(reason) if reason else None
+        self._finish(entry, failure or self._fetcher.fetch(entry))
 
     def _start_next(self) -> FileEntry | None:
         """Wait for space and start the next file; return None if no file is left."""
@@ -190,7 +194,8 @@ class Downloads:
     def _start_download(self, entry: FileEntry) -> FileEntry:
         self._postponed.pop(entry, None)
         if self._on_disk:
-            self._shared |= {entry, *self._on_disk}
+            # With two files or more on disk, all are shared already.
+            self._shared |= {entry, next(iter(self._on_disk))}
         self._on_disk[entry] = entry.size or 0
         self._running += 1
         self._started[entry] = None
@@ -227,7 +232,8 @@ class Downloads:
         if not self._on_disk:
             return True
         size = sum(self._on_disk.values()) + (entry.size or 0)
-        return self._alone.isdisjoint((entry, *self._on_disk)) and size <= self._max_bytes
+        is_alone = entry in self._alone or not self._on_disk.keys().isdisjoint(self._alone)
+        return size <= self._max_bytes and not is_alone
 
     def _leave(self, entry: FileEntry) -> None:
         self._started.pop(entry, None)
