@@ -1,7 +1,6 @@
 """Account of a run: what happened, counted once. Log, page, summary and marks are views of it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -13,6 +12,7 @@ from .reasons import Kind, Program, Reason, Skipped
 from .report_names import Report, report_of
 from .sections import Section
 from .text import quantity, sentence
+from .values import field, frozen
 
 NO_SERVER = ServerName(("", "", ""), "", "", "")
 """Before the configuration is read."""
@@ -21,7 +21,7 @@ NO_SERVER = ServerName(("", "", ""), "", "", "")
 _NO_IMAGE = {Kind.NO_IMAGE, Kind.UNKNOWN_TYPE, Kind.EMPTY_FILE}
 
 
-@dataclass(frozen=True)
+@frozen
 class StoreTimes:
     """Median, 95th percentile (both within 2 %) and maximum of C-STORE times, in seconds."""
 
@@ -30,7 +30,7 @@ class StoreTimes:
     maximum: float
 
 
-@dataclass(frozen=True)
+@frozen
 class ThroughputCounts:
     """Counts of sent images.
 
@@ -63,7 +63,7 @@ class ThroughputCounts:
         return self.rated_bytes / self.rated_seconds if self.rated_seconds else 0.0
 
 
-@dataclass(frozen=True)
+@frozen
 class ConnectionsUsed:
     """Numbers of parallel connections: `peak` at most, and `number` at the end. `why` says why."""
 
@@ -79,7 +79,7 @@ class ConnectionsUsed:
         return f"{quantity(self.number, self.noun)}{most}: {self.why.text}"
 
 
-@dataclass(frozen=True)
+@frozen
 class Example:
     """An image with a remark: path of its file, member of the archive and UID, each if known."""
 
@@ -88,7 +88,7 @@ class Example:
     uid: str
 
 
-@dataclass(frozen=True)
+@frozen
 class ModalityCount:
     """Number of series, images and dataset bytes of a modality."""
 
@@ -98,7 +98,7 @@ class ModalityCount:
     bytes: int
 
 
-@dataclass(frozen=True)
+@frozen
 class VerificationSummary:
     """Number of verified images among those that were sent or already there.
 
@@ -136,7 +136,7 @@ class VerificationSummary:
         return f"{count}: " + "; ".join(f"{text} ({number:,})" for text, number in parts)
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen(kw_only=True)
 class Account:
     """What happened in a run. Facts are missing if the run ended early; none is confidential.
 

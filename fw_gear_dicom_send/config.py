@@ -3,7 +3,6 @@
 import logging
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
@@ -19,6 +18,7 @@ from .option_types import Option, Place, check_all
 from .option_values import FILE
 from .options import OPTIONS, Options
 from .server_url import ServerURL
+from .values import field, frozen, replace
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ _WEB_ONLY = ("authorization", "on_conflict", "images_per_request")
 _FILES = tuple(option.name for option in OPTIONS if option.type is FILE)
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen(kw_only=True)
 class SendConfig(Options):
     """Options for sending, independent of the source of the images.
 
@@ -122,7 +122,7 @@ class SendConfig(Options):
                 yield option, getattr(self, option.name)
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen(kw_only=True)
 class GearConfig(SendConfig):
     """Valid configuration of a gear run on a `container`."""
 

@@ -7,11 +7,11 @@ import traceback
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from types import FrameType
 
 from .errors import CancelledError, DicomSendError, ExitCode
 from .text import printable
+from .values import mutable
 
 _OWN = "dicom-send"
 log = logging.getLogger(_OWN)
@@ -19,7 +19,7 @@ log = logging.getLogger(_OWN)
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
-@dataclass
+@mutable
 class _Deferral:
     """Whether signals are deferred now, and the signal that was deferred."""
 

@@ -1,7 +1,6 @@
 """Frozen types that the steps of a run exchange."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import Enum, StrEnum
 from pathlib import Path
 from typing import Any
@@ -10,9 +9,10 @@ from .delivery.results import StoreResult
 from .name_patterns import NO_PATTERNS, NamePatterns
 from .reasons import Kind, Program, Reason, Skipped
 from .text import quantity
+from .values import field, frozen
 
 
-@dataclass(frozen=True)
+@frozen
 class Container:
     """What contains files at their source: a Flywheel container, or a folder on disk.
 
@@ -23,7 +23,7 @@ class Container:
     id: str
 
 
-@dataclass(frozen=True)
+@frozen
 class InputFile:
     """The file given as input: its path, its Flywheel name and its container.
 
@@ -59,7 +59,7 @@ class Exclusion(Enum):
         self.noun = noun
 
 
-@dataclass(frozen=True)
+@frozen
 class NameChoice:
     """Selection of files by their names. Without `include`, all names are included."""
 
@@ -80,7 +80,7 @@ class NameChoice:
 ANY_NAME = NameChoice()
 
 
-@dataclass(frozen=True)
+@frozen
 class FileEntry:
     """A file to send, or a folder or archive of files.
 
@@ -115,7 +115,7 @@ class FileEntry:
         return f"{self.path}, {member}" if member else self.path
 
 
-@dataclass(frozen=True)
+@frozen
 class LeftOut:
     """Files that a run leaves out for one cause.
 
@@ -138,7 +138,7 @@ class LeftOut:
         return f"{files} {self.cause.text} {verb}{named}{self.cause.hint}"
 
 
-@dataclass(frozen=True)
+@frozen
 class Origin:
     """Origin of the images of a run, for people, and the program that sends them.
 
@@ -153,7 +153,7 @@ class Origin:
     noun: str = "file"
 
 
-@dataclass(frozen=True)
+@frozen
 class Selection:
     """Selected files, the container for the report, and the files that are left out.
 
@@ -172,7 +172,7 @@ class Selection:
     first: Path | None = None
 
 
-@dataclass(frozen=True)
+@frozen
 class DownloadFailure:
     """Failed download of a Flywheel file, and the reason.
 
@@ -183,7 +183,7 @@ class DownloadFailure:
     retry_after: float | None = None
 
 
-@dataclass(frozen=True)
+@frozen
 class NewerVersion:
     """The newer version of a Flywheel file that was replaced after its selection, and a remark."""
 
@@ -195,7 +195,7 @@ Fetch = Path | NewerVersion | DownloadFailure
 """Result of fetching a file."""
 
 
-@dataclass(frozen=True)
+@frozen
 class ImageRecord:
     """An image of a Flywheel file, and its result.
 
@@ -236,7 +236,7 @@ class FileStatus(StrEnum):
     FAILED = "Failed"
 
 
-@dataclass(frozen=True)
+@frozen
 class Remark:
     """Remark on a file, or on a number of its images.
 
@@ -267,7 +267,7 @@ class Remark:
         return self.reasons[-1].kind
 
 
-@dataclass(frozen=True)
+@frozen
 class FileReport:
     """Result of a Flywheel file, a row of the report.
 

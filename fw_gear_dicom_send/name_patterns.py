@@ -1,13 +1,14 @@
 """Glob patterns for names of files."""
 
 import re
-from dataclasses import dataclass
 from fnmatch import translate
 from functools import cached_property
 from unicodedata import normalize
 
+from .values import frozen
 
-@dataclass(frozen=True)
+
+@frozen
 class NamePatterns:
     """Glob patterns. At least one of them must match the whole name.
 

@@ -5,11 +5,11 @@ manifest, config.json and servers.toml, and a Python value in the program.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import MISSING, dataclass, field, fields, replace
 from enum import Enum, Flag, auto
 from typing import Any
 
 from .errors import ConfigError
+from .values import MISSING, field, fields_of, frozen, replace
 
 
 class Place(Flag):
@@ -43,7 +43,7 @@ def same(value: Any) -> Any:
     return value
 
 
-@dataclass(frozen=True, eq=False)
+@frozen(eq=False)
 class OptionType:
     """Type of an option.
 
@@ -70,7 +70,7 @@ class OptionType:
     redact: Callable[[Any], Any] = same
 
 
-@dataclass(frozen=True)
+@frozen
 class Option:
     """A row of a table of options.
 
@@ -144,15 +144,15 @@ def flag(name: str) -> str:
 
 
 def option(group: Group, kind: OptionType, default: Any, text: str, **others: Any) -> Any:
-    """Return the field of a dataclass for an option. The arguments are those of `Option`."""
+    """Return the field of a value class for an option. The arguments are those of `Option`."""
     row = {"group": group, "type": kind, "default": default, "text": text, **others}
     value = kind.convert(default) if kind.is_valid(default) else MISSING
     return field(default=value, metadata=row)
 
 
 def options_of(table: type[Any]) -> tuple[Option, ...]:
-    """Return the options that are fields of a dataclass."""
-    return tuple(Option(name=row.name, **row.metadata) for row in fields(table))
+    """Return the options that are fields of a value class."""
+    return tuple(Option(name=name, **row.metadata) for name, row in fields_of(table).items())
 
 
 def check_all(options: Iterable[Option], given: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Iterable
-from dataclasses import replace
 from enum import StrEnum
 from ipaddress import AddressValueError, IPv6Address
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 from .bandwidth import Timetable
 from .option_types import OptionType, same
 from .server_url import ServerURL, is_url, without_secrets
+from .values import replace
 
 MAX_PORT = 65535
 _DAY = 86400

@@ -1,6 +1,5 @@
 """The table of options. The manifests, the help of the commands and the documentation show it."""
 
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -29,6 +28,7 @@ from .option_values import (
     several,
     whole,
 )
+from .values import frozen
 
 MAX_ASSOCIATIONS = 16
 
@@ -72,7 +72,7 @@ def _further(what: str) -> Any:
     )
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen(kw_only=True)
 class Options:
     """Values of the options. Each field is a row of the table, in the order of the manifest."""
 

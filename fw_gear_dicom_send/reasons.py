@@ -5,12 +5,12 @@ reasons.toml.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum
 from functools import cache
 from pathlib import Path
 
 from .documentation import documentation
+from .values import frozen
 
 OUT_OF_MEMORY = "the machine does not have enough memory"
 
@@ -210,7 +210,7 @@ NOT_SENT_AGAIN = (Kind.ALREADY_STORED, Kind.SENT_EARLIER, Kind.DUPLICATE)
 """Kinds of images that the server already has. They are counted separately, without advice."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Reason:
     """A kind and, where the kind's text needs one, a detail.
 

@@ -7,10 +7,11 @@ exponentially with full jitter.
 import logging
 import time
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
 from math import inf
 from threading import Condition, Lock
 from typing import TypeVar
+
+from .values import frozen
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +38,7 @@ class MonotonicClock:
 CLOCK = MonotonicClock()
 
 
-@dataclass(frozen=True)
+@frozen
 class RetryPolicy:
     """Rules for when to retry and when to give up.
 

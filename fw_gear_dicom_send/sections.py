@@ -4,16 +4,16 @@ Texts are not HTML: the page escapes them. An `int` is shown with commas between
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Union
 
 from .text import quantity
+from .values import frozen, replace
 
 MAX_OPEN_ROWS = 20
 """Maximum number of complete rows that are shown without a click."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Link:
     """A link, or just the text if the URL is not HTTP or HTTPS."""
 
@@ -21,7 +21,7 @@ class Link:
     url: str
 
 
-@dataclass(frozen=True)
+@frozen
 class Bar:
     """A bar that is filled to `share` (0 to 1) in the colour of `state`: good, part or bad."""
 
@@ -30,7 +30,7 @@ class Bar:
     label: str
 
 
-@dataclass(frozen=True)
+@frozen
 class Details:
     """A collapsible block; it is expanded in print."""
 
@@ -38,7 +38,7 @@ class Details:
     parts: "Parts"
 
 
-@dataclass(frozen=True)
+@frozen
 class Lines:
     """Lines to copy: a click selects all of them. They are not printed."""
 
@@ -46,7 +46,7 @@ class Lines:
     lines: Sequence[str]
 
 
-@dataclass(frozen=True)
+@frozen
 class Table:
     """A table; on a narrow screen each cell has its own line with the column title.
 
@@ -63,7 +63,7 @@ class Table:
     below: Sequence["Parts"] = ()
 
 
-@dataclass(frozen=True)
+@frozen
 class Matrix:
     """A table with row titles, whose cells are yes, no or empty. It may be wide."""
 
@@ -72,7 +72,7 @@ class Matrix:
     rows: Sequence[tuple[str, Sequence[str]]]
 
 
-@dataclass(frozen=True)
+@frozen
 class Chart:
     """A chart of bars, each with its share of the height and its title.
 
@@ -97,7 +97,7 @@ Parts = tuple[Part, ...]
 Named = tuple[str, Part]
 
 
-@dataclass(frozen=True)
+@frozen
 class Section:
     """A section of a page with its heading."""
 

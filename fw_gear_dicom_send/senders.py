@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +19,7 @@ from .network.types import TLSConfig
 from .retry import RetryPolicy
 from .server_url import ServerURL
 from .text import MEGABYTE
+from .values import replace
 
 if TYPE_CHECKING:
     from .dicomweb.stow import WebSender

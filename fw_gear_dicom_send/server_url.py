@@ -1,9 +1,10 @@
 """Base URL of a DICOMweb server (PS3.18 8.2)."""
 
 import re
-from dataclasses import dataclass
 from typing import Self
 from urllib.parse import SplitResult, urlsplit
+
+from .values import frozen
 
 _PORTS = {"http": 80, "https": 443}
 _TEXT = re.compile(r"[!-~]{1,2000}")
@@ -18,7 +19,7 @@ def is_url(text: object) -> bool:
     return isinstance(text, str) and text.strip().lower().startswith(("http:", "https:"))
 
 
-@dataclass(frozen=True)
+@frozen
 class ServerURL:
     """Base URL of a server. `path` does not end with a slash."""
 

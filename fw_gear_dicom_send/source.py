@@ -1,17 +1,17 @@
 """Sources of the images of a run."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from .models import DownloadFailure, Fetch, FileEntry, Selection
 from .retry import RetryPolicy
+from .values import frozen
 
 _NEVER = RetryPolicy(max_time=0)
 
 
-@dataclass(frozen=True)
+@frozen
 class Fetcher:
     """Functions and limits for bringing files to disk.
 

@@ -1,11 +1,11 @@
 """Retry policy: total time, number of tries, and waits between them."""
 
 import threading
-from dataclasses import replace
 
 import pytest
 
 from fw_gear_dicom_send.retry import Retry, RetryBudget, RetryPolicy, is_temporary_status, retry
+from fw_gear_dicom_send.values import replace
 from tests.support.clock import Clock
 
 

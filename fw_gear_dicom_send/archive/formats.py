@@ -4,15 +4,15 @@ import bz2
 import lzma
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 
+from ..values import frozen
 from .decompress import LZMA_MEMORY, Codec, ZlibDecompressor
 from .tar_headers import BLOCK_SIZE, parse_header
 from .zip_directory import DESCRIPTOR, END_RECORD, LOCAL_HEADER
 
 
-@dataclass(frozen=True)
+@frozen
 class Format:
     """A format of archives or compressed files.
 

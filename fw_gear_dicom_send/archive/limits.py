@@ -7,11 +7,11 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from threading import Lock
 from typing import Protocol
 
 from ..inflation import InflateError
+from ..values import frozen
 
 HEAD_SIZE = 4096
 """Bytes at the start of a member that show whether it is DICOM."""
@@ -35,7 +35,7 @@ READ_ERRORS = (
 )
 
 
-@dataclass(frozen=True)
+@frozen
 class Limits:
     """Limits on the unpacked size of an archive, in bytes.
 

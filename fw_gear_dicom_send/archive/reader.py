@@ -7,13 +7,13 @@ disk: members are unpacked to nameless temporary files.
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
 from ..dicom.types import Unreadable
 from ..reasons import Kind, Reason, Skipped
+from ..values import replace
 from .folder import folder_tasks, load, open_regular
 from .formats import TAR, Format, format_of, is_packed_name
 from .limits import HEAD_SIZE, Budget, CorruptError, Limits, OverBudgetError, read_fully, reading

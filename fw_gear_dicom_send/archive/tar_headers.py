@@ -7,8 +7,8 @@ Files"). Damage raises ValueError. All sizes are in bytes.
 import re
 import tarfile
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 
+from ..values import field, frozen, mutable
 from .limits import READ_ERRORS
 
 BLOCK_SIZE = tarfile.BLOCKSIZE
@@ -28,7 +28,7 @@ SparseMap = list[tuple[int, int]]
 """Offset and size of each part of a sparse file that is stored; the rest is zeros."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Header:
     """A header with a valid checksum."""
 
@@ -52,7 +52,7 @@ def parse_header(block: bytes) -> Header | None:
     return Header(info.type, info.name, info.size, block)
 
 
-@dataclass
+@mutable
 class Extensions:
     """What the extension headers of a member say; `numbers` are those of a sparse map."""
 

@@ -6,12 +6,12 @@ valid header.
 
 import tarfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import BinaryIO
 
 from ..dicom.types import Unreadable
 from ..reasons import Kind, Reason, Skipped
 from ..text import printable
+from ..values import frozen
 from .decompress import Codec, DecompressedStream
 from .formats import is_tar
 from .limits import HEAD_SIZE, ByteStream, CorruptError, CountedStream, read_fully, reading
@@ -54,7 +54,7 @@ def compressed_items(
     yield BrokenArchive(Reason(Kind.UNKNOWN_TYPE)) if is_unknown else item
 
 
-@dataclass(frozen=True)
+@frozen
 class _File:
     """A regular file in a tar, `size` bytes long with its holes.
 

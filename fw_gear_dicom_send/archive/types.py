@@ -1,14 +1,14 @@
 """Items of an archive."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import BinaryIO
 
 from ..dicom.types import MemberNumber, Unreadable
 from ..reasons import Reason, Skipped
+from ..values import frozen
 
 
-@dataclass(frozen=True)
+@frozen
 class Member:
     """A DICOM file from an archive, or a single DICOM file.
 
@@ -25,7 +25,7 @@ class Member:
     position: int = 0
 
 
-@dataclass(frozen=True)
+@frozen
 class NestedArchive:
     """A member of an archive, or a file in a folder, that is itself an archive."""
 
@@ -34,7 +34,7 @@ class NestedArchive:
     name: str
 
 
-@dataclass(frozen=True)
+@frozen
 class BrokenArchive:
     """An archive that cannot be read completely, and why."""
 
@@ -50,7 +50,7 @@ RawTask = Callable[[], RawItem | None]
 """Unpacks a member; None means that there is nothing to report."""
 
 
-@dataclass(frozen=True)
+@frozen
 class InnerItems:
     """Items of a nested archive; only one thread at a time may iterate."""
 

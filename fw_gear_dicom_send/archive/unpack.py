@@ -3,7 +3,6 @@
 import errno
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
@@ -12,6 +11,7 @@ from ..dicom.temporary_files import MAX_IN_MEMORY, new_temporary_file
 from ..dicom.types import Unreadable
 from ..inflation import crc32
 from ..reasons import Kind, Reason, Skipped
+from ..values import frozen
 from .formats import format_of
 from .limits import CHUNK_SIZE, HEAD_SIZE, Budget, ByteStream, Limits, reading
 from .types import FileItem, Member, NestedArchive
@@ -19,7 +19,7 @@ from .types import FileItem, Member, NestedArchive
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
-@dataclass(frozen=True)
+@frozen
 class DeclaredMember:
     """Properties that an archive declares for a member; sizes are in bytes.
 
@@ -34,7 +34,7 @@ class DeclaredMember:
     position: int = 0
 
 
-@dataclass(frozen=True)
+@frozen
 class Unpacker:
     """Unpacker of the members of one archive, within limits.
 

@@ -3,7 +3,6 @@
 import re
 from argparse import ArgumentTypeError, Namespace
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from ..cli.parser import Parser
 from ..option_types import Group, Place
 from ..option_values import FILE
 from ..options import OPTIONS
+from ..values import replace
 
 DESCRIPTION = """\
 Run the gear dicom-send on many sessions of a Flywheel site, with one job for

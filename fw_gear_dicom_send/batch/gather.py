@@ -5,7 +5,6 @@ import json
 import logging
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import TextIO
@@ -17,6 +16,7 @@ from ..report.output import remove
 from ..report.schemas import FILES, JOB, names, needed
 from ..report_names import files_pattern, summary_beside
 from ..text import printable, quantity
+from ..values import field, frozen
 from .api import BatchAPI
 from .models import Batch, Job, JobResult, Place, StoredFile
 
@@ -151,7 +151,7 @@ def _others(api: BatchAPI, batch: Batch, job: Job, session_id: str) -> Iterator[
             yield other
 
 
-@dataclass(frozen=True)
+@frozen
 class _Summary:
     """Parts of a run's summary: the codes with their images and texts, and its early end."""
 

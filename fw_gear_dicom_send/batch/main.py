@@ -4,7 +4,6 @@ import logging
 import sys
 from argparse import Namespace
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from itertools import islice
@@ -19,6 +18,7 @@ from ..report.output import write_whole
 from ..report_names import Report, batch_name
 from ..retry import RetryPolicy, retry
 from ..text import quantity
+from ..values import frozen
 from . import page, plan, selection
 from .api import BatchAPI
 from .command_line import files, parser
@@ -28,7 +28,7 @@ from .models import GEARS, Batch, Job, JobResult, Plan, Session
 from .prompts import confirmed, read_key
 
 
-@dataclass(frozen=True)
+@frozen
 class SiteTimeouts:
     """Maximum times, in seconds, to keep querying a site.
 

@@ -1,11 +1,11 @@
 """Immutable types of a batch run."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from ..models import Container
+from ..values import field, frozen, replace
 
 GEARS = ("dicom-send", "dicom-send-rule")
 """The gear of batches, and the gear of gear rules, which differs only in its manifest."""
@@ -17,7 +17,7 @@ STATES = ("complete", "failed", "cancelled", "running", "pending")
 """All states of a job (the SDK's JobState)."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Gear:
     """Version of the gear on the site, with the options and the names of the inputs it has."""
 
@@ -32,7 +32,7 @@ class Gear:
         return config.get(option, self.options.get(option, {}).get("default"))
 
 
-@dataclass(frozen=True)
+@frozen
 class Project:
     """Project with its path on the site and the names of its attached files."""
 
@@ -40,7 +40,7 @@ class Project:
     files: frozenset[str]
 
 
-@dataclass(frozen=True)
+@frozen
 class StoredFile:
     """File on a container; `job_id` is the job that created it, or an empty string."""
 
@@ -50,7 +50,7 @@ class StoredFile:
     job_id: str = ""
 
 
-@dataclass(frozen=True)
+@frozen
 class Session:
     """Session.
 
@@ -78,7 +78,7 @@ class Session:
         return f"{self.subject}/{self.label}" if self.subject else self.label
 
 
-@dataclass(frozen=True)
+@frozen
 class Place:
     """Session of a job, with the files among which its reports are.
 
@@ -92,7 +92,7 @@ class Place:
     files: tuple[StoredFile, ...]
 
 
-@dataclass(frozen=True)
+@frozen
 class Job:
     """Job of a gear on a container, with the gear's options as `config`.
 
@@ -135,7 +135,7 @@ class Job:
         return f"the job is {self.state}"
 
 
-@dataclass(frozen=True)
+@frozen
 class Batch:
     """Batch of jobs, created by its `owner`. Its `state` is pending until it is run."""
 
@@ -164,7 +164,7 @@ class Batch:
         return tuple(found.values())
 
 
-@dataclass(frozen=True)
+@frozen
 class Plan:
     """Plan of a batch.
 
@@ -182,7 +182,7 @@ class Plan:
     undated: int = 0
 
 
-@dataclass(frozen=True)
+@frozen
 class JobResult:
     """Result of a session's newest job, from the job and its reports.
 

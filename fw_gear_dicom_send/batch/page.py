@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime
 
 from ..models import FileStatus
@@ -10,6 +9,7 @@ from ..reasons import Kind
 from ..report import page
 from ..sections import Bar, Link, Named, Parts, Section, Table, folded
 from ..text import duration, natural_key, quantity
+from ..values import frozen, replace
 from . import plan
 from .models import Batch, JobResult
 
@@ -28,7 +28,7 @@ _COLUMNS = {
 }
 
 
-@dataclass(frozen=True)
+@frozen
 class _Cause:
     """A problem of sessions with its advice. Causes with one key are the same problem."""
 

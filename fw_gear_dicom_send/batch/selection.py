@@ -4,7 +4,6 @@ import logging
 import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 from ..errors import UsageError
 from ..server_url import ServerURL, is_url
 from ..text import quantity
+from ..values import frozen
 from .api import BatchAPI
 from .models import GEARS, SERVER_OPTIONS, Gear, Job, Session
 
@@ -21,7 +21,7 @@ _CAST = re.compile(r'[,<>=!"]|^[\d\s.+-]|^(null|nan|inf(inity)?)$|^[0-9a-f]{24}$
 """Text that the site's filter would split, or would not read as text."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Filter:
     """Filter for sessions. `label` matches a part of a label; `since` and `until` are inclusive."""
 

@@ -3,7 +3,6 @@
 import logging
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,6 +19,7 @@ from ..options import OPTIONS
 from ..reasons import Kind, Reason
 from ..server_url import ServerURL
 from ..text import printable, quantity
+from ..values import replace
 from . import options, settings
 from .command_options import ROWS
 from .console import write

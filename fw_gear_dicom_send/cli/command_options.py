@@ -1,11 +1,11 @@
 """The table of the options that only `dicom-send` has."""
 
-from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from ..option_types import Group, OptionType, option, options_of
 from ..option_values import FILE, FILES, FOLDER, LIST, MAX_PORT, SWITCH, whole
+from ..values import frozen, replace
 
 _switch = partial(option, kind=SWITCH, default=False)
 _WORD = OptionType("a server", lambda given: isinstance(given, str), metavar="SERVER")
@@ -13,7 +13,7 @@ _PORT = whole(1, MAX_PORT)
 _ANY_PORT = replace(_PORT, is_valid=lambda given: given is None or _PORT.is_valid(given))
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen(kw_only=True)
 class CommandOptions:
     """Values of the options that only `dicom-send` has."""
 

@@ -3,7 +3,6 @@
 import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ..config import SendConfig
@@ -14,6 +13,7 @@ from ..option_types import Group
 from ..options import OPTIONS
 from ..server_url import ServerURL
 from ..text import quantity
+from ..values import frozen, replace
 from . import options, settings
 from .command_options import ROWS
 from .completion import COMPLETE_SERVER
@@ -156,7 +156,7 @@ def _by_class(proposed: Sequence["Context"], accepted: frozenset["Context"]) -> 
     return found
 
 
-@dataclass(frozen=True)
+@frozen
 class _Capabilities:
     """Capabilities of a server.
 
@@ -179,7 +179,7 @@ class _Capabilities:
     def summary(self) -> dict[str, Any]:
         """Return the capabilities as JSON."""
         tls = tls_summary(self.server_info.tls, is_verified=self.is_verified)
-        facts = asdict(self.server_info)
+        facts = dict(vars(self.server_info))
         return {
             "error": None,
             # Scripts rely on this key.
@@ -187,7 +187,7 @@ class _Capabilities:
             **facts,
             "tls": tls,
             "accepted": {uid: list(syntaxes) for uid, syntaxes in self.accepted.items()},
-            "services": {name: asdict(self.services[uid]) for uid, (name, _) in _SERVICES.items()},
+            "services": {name: vars(self.services[uid]) for uid, (name, _) in _SERVICES.items()},
             "can": {option: self._offers(uid) for option, uid in _NEEDS.items()},
         }
 

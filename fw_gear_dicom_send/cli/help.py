@@ -2,7 +2,6 @@
 
 from argparse import SUPPRESS, Action, ArgumentParser, Namespace
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from functools import partial
 from operator import attrgetter
 from typing import Any, NoReturn
@@ -10,6 +9,7 @@ from typing import Any, NoReturn
 from .. import __version__
 from ..option_types import Group, Option
 from ..option_values import BOOLEAN, SWITCH
+from ..values import replace
 from .completion import SHELLS, script
 from .console import write
 from .parser import Parser

@@ -5,7 +5,6 @@ import os
 from argparse import SUPPRESS, Action, ArgumentParser, BooleanOptionalAction
 from argparse import RawDescriptionHelpFormatter as Formatter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 from typing import Any, ClassVar, NoReturn
@@ -13,6 +12,7 @@ from typing import Any, ClassVar, NoReturn
 from ..errors import UsageError
 from ..option_types import Option, Place
 from ..option_values import BOOLEAN, SWITCH
+from ..values import frozen
 from .completion import COMPLETE_WORD, COMPLETIONS
 from .options import naming, with_flags
 from .suggestions import similar
@@ -20,7 +20,7 @@ from .suggestions import similar
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
+@frozen
 class Arguments:
     """A command line, with options from the environment.
 

@@ -5,7 +5,6 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from tempfile import gettempdir
@@ -24,6 +23,7 @@ from ..report.events import Observer, ObserverGroup
 from ..report.progress import Progress
 from ..report.schemas import summary
 from ..server_url import ServerURL
+from ..values import field, mutable, replace
 from . import options, server_words, settings
 from .command_line import SUBCOMMANDS, parser
 from .command_options import COMMAND_OPTIONS, ROWS, CommandOptions
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-@dataclass
+@mutable
 class _Results:
     """Results of the command so far."""
 

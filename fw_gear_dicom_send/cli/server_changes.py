@@ -5,7 +5,6 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from shutil import copymode
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 from ..errors import ExitCode, UsageError
 from ..option_types import Group
 from ..options import OPTIONS
+from ..values import replace
 from . import server_words, settings
 from .parser import Parser
 

@@ -3,7 +3,6 @@
 import os
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from ..option_types import Group, Place, flag
 from ..option_values import FILE
 from ..options import OPTIONS
 from ..server_url import is_url, without_secrets
+from ..values import frozen
 from . import options, server_words
 from .parser import Arguments
 from .suggestions import similar
@@ -33,7 +33,7 @@ FILES = {row.name for row in OPTIONS if row.type is FILE}
 """Options that name a file."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Settings:
     """Options of a run in JSON, and paths to send.
 

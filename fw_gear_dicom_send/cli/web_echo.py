@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,7 @@ from ..errors import ExitCode
 from ..network.types import TLSSession
 from ..server_url import ServerURL
 from ..text import day
+from ..values import frozen, replace
 from .matrix import wrapped
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _RETRY_TIME = 10.0
 
 
-@dataclass(frozen=True)
+@frozen
 class WebCapabilities:
     """Capabilities of a DICOMweb server; `is_verified` says whether its certificate was."""
 
@@ -95,7 +95,7 @@ def tls_summary(session: TLSSession | None, *, is_verified: bool) -> dict[str, A
     if not session:
         return None
     return {
-        **asdict(session),
+        **vars(session),
         "expires": session.expires and session.expires.isoformat(),
         "is_verified": is_verified,
     }

@@ -1,17 +1,17 @@
 """Distinguishes failures of the server from failures of single images."""
 
 import logging
-from dataclasses import dataclass
 from math import inf
 from threading import Lock
 
 from ..reasons import Kind, Reason
 from ..retry import Retry, RetryBudget, RetryPolicy
+from ..values import frozen
 
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
+@frozen
 class BlamePolicy:
     """Limits after which the server is at fault, and not the images.
 

@@ -2,7 +2,6 @@
 
 import logging
 from collections import deque
-from dataclasses import replace
 from functools import partial
 from itertools import count
 from math import inf
@@ -11,6 +10,7 @@ from threading import Lock
 from ..dicom.types import SOPInstance
 from ..reasons import Kind, Reason
 from ..retry import Retry, RetryBudget, RetryPolicy
+from ..values import replace
 from .blame import DEFAULT_BLAME, Trouble, given_up
 from .first_images import FirstImages
 from .results import (

@@ -1,13 +1,13 @@
 """Verifies which images a server has, by requests for groups of images."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
 from itertools import groupby
 from operator import attrgetter
 from threading import Lock
 
 from ..reasons import Kind, Reason
 from ..retry import RetryPolicy, retry
+from ..values import field, mutable, replace
 from .results import ImageReference, Verification
 from .sender import QueryError, RequestError
 
@@ -18,7 +18,7 @@ MAX_TRIES = 3
 _TEMPORARY = (Kind.QUERY_FAILED, Kind.CONNECTION_LOST, Kind.WRONG_ANSWER)
 
 
-@dataclass
+@mutable
 class Findings:
     """Results so far of the requested images."""
 

@@ -1,12 +1,12 @@
 """Results of images at a server, whatever its protocol."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 from math import inf
 from typing import ClassVar
 
 from ..reasons import Kind, Reason
+from ..values import field, frozen, replace
 
 RUN_ENDED = Reason(Kind.NOT_REACHED)
 """Reason why an image is not sent after the end of the run."""
@@ -24,7 +24,7 @@ class Resending(Enum):
     WHILE_NOTHING_IS_STORED = auto()
 
 
-@dataclass(frozen=True)
+@frozen
 class Answer:
     """Answer of a server to an image.
 
@@ -40,7 +40,7 @@ class Answer:
     http_status: int = 0
 
 
-@dataclass(frozen=True)
+@frozen
 class Transfer:
     """Details of the tries to send an image.
 
@@ -57,7 +57,7 @@ class Transfer:
     crc32: int | None = None
 
 
-@dataclass(frozen=True)
+@frozen
 class Sent:
     """An image that was sent. Remarks are a conversion, or a warning of the server."""
 
@@ -65,7 +65,7 @@ class Sent:
     remarks: tuple[Reason, ...] = ()
 
 
-@dataclass(frozen=True)
+@frozen
 class Planned:
     """An image that a dry run would send. A remark is the conversion that it needs."""
 
@@ -73,7 +73,7 @@ class Planned:
     remarks: tuple[Reason, ...] = ()
 
 
-@dataclass(frozen=True)
+@frozen
 class NotSent:
     """An image that was not sent, and the reason. A remark is a conversion before the failure."""
 
@@ -82,7 +82,7 @@ class NotSent:
     remarks: tuple[Reason, ...] = ()
 
 
-@dataclass(frozen=True)
+@frozen
 class Suspect:
     """An image that was not sent. Either the image or the server is at fault.
 
@@ -109,7 +109,7 @@ class Suspect:
 _FOUND = Reason(Kind.ALREADY_STORED)
 
 
-@dataclass(frozen=True)
+@frozen
 class AlreadyStored:
     """An image that was not sent because the server already has it.
 
@@ -136,7 +136,7 @@ StoreResult = Sent | Planned | NotSent | AlreadyStored
 """Result of one image."""
 
 
-@dataclass(frozen=True)
+@frozen
 class ImageReference:
     """Reference to an image on a server: its class and its UIDs (PS3.3 10.8).
 
@@ -156,7 +156,7 @@ class ImageReference:
         return self.study_instance_uid, self.series_instance_uid
 
 
-@dataclass(frozen=True)
+@frozen
 class Verification:
     """Result of a verification, by SOP Instance UID. Each image is in one of the fields.
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from math import inf
 from typing import Protocol
@@ -10,6 +9,7 @@ from typing import Protocol
 from ..dicom.types import SOPInstance
 from ..reasons import Reason
 from ..sections import Section
+from ..values import field, frozen, replace
 from .results import ImageReference, StoreResult, Suspect, Verification
 
 _MAX_THREADS = 64
@@ -37,7 +37,7 @@ Facts = Mapping[str, str | int | bool]
 """Names and values for programs."""
 
 
-@dataclass(frozen=True)
+@frozen
 class ServerName:
     """Names of a server.
 
@@ -55,7 +55,7 @@ class ServerName:
     facts: Facts = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
+@frozen
 class SenderFacts:
     """Facts about a sender at one time.
 
@@ -158,7 +158,7 @@ _WHY = {
 }
 
 
-@dataclass(frozen=True)
+@frozen
 class Parallel:
     """Numbers of parallel connections: `assured` ones, and up to `most` if they help.
 

@@ -1,15 +1,15 @@
 """Single tries to send an image, and their results."""
 
-from dataclasses import dataclass
 from math import inf
 from typing import Protocol
 
 from ..dicom.types import SOPInstance
 from ..reasons import Reason
+from ..values import frozen
 from .results import AlreadyStored, NotSent, Planned, Resending, Sent
 
 
-@dataclass(frozen=True)
+@frozen
 class History:
     """The earlier tries to send an image, and whether one may have stored it without an answer.
 
@@ -25,7 +25,7 @@ class History:
     is_first: bool = True
 
 
-@dataclass(frozen=True)
+@frozen
 class Judged:
     """A try that has a result, and when to resend the image after it."""
 
@@ -33,7 +33,7 @@ class Judged:
     resending: Resending = Resending.NEVER
 
 
-@dataclass(frozen=True)
+@frozen
 class Busy(Judged):
     """A try that a busy server put off: there is no connection until its pause is over.
 
@@ -43,7 +43,7 @@ class Busy(Judged):
     may_be_stored: bool = False
 
 
-@dataclass(frozen=True)
+@frozen
 class Lost:
     """A try that was lost with its connection after `seconds`.
 
@@ -55,7 +55,7 @@ class Lost:
     seconds: float = 0.0
 
 
-@dataclass(frozen=True)
+@frozen
 class Closed:
     """A try that got no connection, because the run gave up the server or has ended."""
 

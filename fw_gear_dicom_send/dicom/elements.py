@@ -3,10 +3,10 @@
 import re
 from bisect import bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from struct import error
 from typing import NamedTuple
 
+from ..values import field, mutable
 from .dictionary import is_known, vr_of
 from .headers import (
     ITEM,
@@ -51,7 +51,7 @@ class Element(NamedTuple):
     end: int
 
 
-@dataclass
+@mutable
 class Scan:
     """Progress of a scan: the end and tag of the last element, and whether all tags ascended.
 

@@ -1,11 +1,11 @@
 """Selection of images by their modality, study and series."""
 
 from contextlib import suppress
-from dataclasses import dataclass
 from io import BytesIO
 from typing import BinaryIO
 
 from ..name_patterns import NO_PATTERNS, NamePatterns
+from ..values import frozen
 from .deflate import InflationError, inflate
 from .elements import ElementReader
 from .headers import MalformedError
@@ -22,7 +22,7 @@ _MAX_VALUE = 256
 _MAX_DEFLATED = 1 << 16
 
 
-@dataclass(frozen=True)
+@frozen
 class ImageChoice:
     """Selection of images. Without patterns for a property, all values are selected.
 

@@ -6,10 +6,10 @@ group lengths and offset tables are updated. All other bytes are unchanged.
 
 from bisect import bisect_right
 from collections.abc import Callable, Generator
-from dataclasses import dataclass, field
 from struct import Struct
 from typing import Any
 
+from ..values import field, mutable
 from .dictionary import implicit_vr
 from .elements import (
     ITEM_DELIMITATION,
@@ -86,7 +86,7 @@ def _run(step: _Step) -> tuple[int, int]:
     return growth, end
 
 
-@dataclass(slots=True)
+@mutable
 class _Level:
     """State of the walk over one dataset or item: its current group and its offset tables."""
 

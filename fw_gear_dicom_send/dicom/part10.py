@@ -1,11 +1,11 @@
 """Location of the dataset in a DICOM file, well-formed or not (PS3.10 section 7)."""
 
 from contextlib import suppress
-from dataclasses import dataclass
 from io import BytesIO
 from typing import BinaryIO
 
 from ..reasons import Skipped
+from ..values import frozen
 from .dictionary import is_known
 from .elements import ElementReader
 from .headers import Encoding, MalformedError
@@ -39,7 +39,7 @@ _PLAIN = {
 }
 
 
-@dataclass(frozen=True)
+@frozen
 class DatasetLocation:
     """Start and encoding of a file's dataset.
 

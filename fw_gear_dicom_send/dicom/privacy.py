@@ -7,13 +7,13 @@ found in any order and spelling, and a date in any of the usual forms.
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from itertools import permutations
 from string import punctuation
 from typing import Self
 
 from ..imports import IMPORTING
+from ..values import frozen
 from .fixed_words import HIDDEN, UID, shown, without_values
 
 LAST_GROUP = 0x7FDF
@@ -72,7 +72,7 @@ def identity_tags() -> frozenset[int]:
     return frozenset.union(*_tags()) | {_SPECIFIC_CHARACTER_SET}
 
 
-@dataclass(frozen=True)
+@frozen
 class Identity:
     """Encoded values of a dataset that logs and reports must not quote.
 

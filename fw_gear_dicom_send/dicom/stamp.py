@@ -5,13 +5,13 @@ the original.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import BinaryIO
 
 from ..reasons import OUT_OF_MEMORY, Kind, Reason
 from ..text import quantity
+from ..values import frozen, replace
 from .deflate import InflatedTooLargeError, InflationError, deflate, inflate
 from .elements import Element, ElementReader, Scan
 from .headers import ITEM, LAYOUTS, UNDEFINED_LENGTH, Encoding, MalformedError, TruncatedError
@@ -33,7 +33,7 @@ _CHUNK = 1 << 20
 _SIZE_OF_GROUP_LENGTH = 4
 
 
-@dataclass(frozen=True)
+@frozen
 class _Header:
     """UIDs of a dataset, and the elements of the private group, which ends at `stop`."""
 

@@ -1,11 +1,11 @@
 """Immutable types of a dataset: its bytes and its identifiers."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from typing import BinaryIO
 
 from ..inflation import crc32
 from ..reasons import Reason
+from ..values import field, frozen
 from .privacy import Identity
 
 _BLOCK = 1 << 18
@@ -14,7 +14,7 @@ MemberNumber = int | str
 """Number of a member in its archive, from 1; `3.12` is member 12 of the archive in member 3."""
 
 
-@dataclass(frozen=True)
+@frozen
 class PrivateTag:
     """The element that marks a dataset as sent (PS3.5 7.8)."""
 
@@ -23,7 +23,7 @@ class PrivateTag:
     value: str
 
 
-@dataclass(frozen=True)
+@frozen
 class Unreadable:
     """An image that cannot be sent, and why.
 
@@ -35,7 +35,7 @@ class Unreadable:
     name: str = ""
 
 
-@dataclass(frozen=True)
+@frozen
 class Span:
     """A range of bytes from `start` to `end`, excluding `end`."""
 
@@ -43,7 +43,7 @@ class Span:
     end: int
 
 
-@dataclass(frozen=True)
+@frozen
 class Patch:
     """Bytes that replace the bytes from `start` to `end`."""
 
@@ -52,7 +52,7 @@ class Patch:
     data: bytes
 
 
-@dataclass(frozen=True)
+@frozen
 class EncodedDataset:
     """The bytes of a dataset: ranges of `source` and inserted bytes, in order.
 
@@ -96,7 +96,7 @@ class EncodedDataset:
         return value
 
 
-@dataclass(frozen=True)
+@frozen
 class WatchedDataset(EncodedDataset):
     """A dataset that records its CRC-32 when it is read, so that no second read is needed.
 
@@ -121,7 +121,7 @@ class WatchedDataset(EncodedDataset):
         return self.crcs[-1]
 
 
-@dataclass(frozen=True)
+@frozen
 class SOPInstance:
     """A dataset that is ready to be sent.
 

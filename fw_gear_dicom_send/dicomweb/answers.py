@@ -6,7 +6,6 @@ of HTTP: servers answer 200 for images that they ignored, and 400 beside images 
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
 from enum import Enum, auto
 
 from ..delivery.results import AlreadyStored, Answer, NotSent, Resending, Sent, Transfer
@@ -15,6 +14,7 @@ from ..dicom.types import SOPInstance
 from ..network.statuses import describe, is_stored, is_warning, resending_of
 from ..reasons import Kind, Reason
 from ..text import printable
+from ..values import frozen, replace
 from . import datasets
 from .datasets import Dataset
 from .messages import Response
@@ -57,7 +57,7 @@ _NO_TRANSFER = Transfer()
 _WITHHELD = "withheld because it may quote the dataset"
 
 
-@dataclass(frozen=True)
+@frozen
 class Item:
     """An image in an answer, which `is_stored` or failed.
 
@@ -87,7 +87,7 @@ class Conflict(Enum):
     DELETE = auto()
 
 
-@dataclass(frozen=True)
+@frozen
 class StoreAnswer:
     """Response to a store request, with the images that it names.
 

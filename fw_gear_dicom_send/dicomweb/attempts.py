@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import replace
 from functools import partial
 from math import inf
 from time import perf_counter
@@ -16,6 +15,7 @@ from ..network.contexts import Context, candidate_contexts
 from ..network.errors import AssociationError
 from ..option_values import ConversionMode, OnConflict
 from ..reasons import Kind, Reason
+from ..values import replace
 from .answers import BUSY, GATEWAY_FAILED, Conflict, StoreAnswer, judge
 from .authorization import TokenError
 from .batches import Batches, Outcome

@@ -5,7 +5,6 @@ import logging
 import time
 from collections import deque
 from contextlib import closing
-from dataclasses import dataclass, replace
 from threading import Lock
 from urllib.parse import urlencode
 
@@ -15,6 +14,7 @@ from ..network.transport import Transport
 from ..network.types import IdentityType, UserIdentity
 from ..reasons import Kind, Reason
 from ..retry import is_temporary_status
+from ..values import frozen, replace
 from .credentials import (
     LIFETIME,
     NO_CREDENTIALS,
@@ -46,7 +46,7 @@ class TokenError(RequestError):
         super().__init__(reason)
 
 
-@dataclass(frozen=True)
+@frozen
 class _Token:
     """A token, its end on the monotonic clock, and its number."""
 

@@ -2,11 +2,11 @@
 
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass, field
 from math import inf
 from threading import Lock
 
 from ..dicom.types import SOPInstance
+from ..values import field, mutable
 from .answers import StoreAnswer
 from .errors import LostError
 from .request import StoreBody
@@ -29,7 +29,7 @@ GROWTH = 1.03
 Outcome = tuple[Exchange, StoreAnswer]
 
 
-@dataclass(eq=False)
+@mutable(eq=False)
 class Batch:
     """Images of a request, in order. All of them get its `outcome`."""
 

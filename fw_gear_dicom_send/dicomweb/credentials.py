@@ -5,7 +5,6 @@ import re
 import time
 from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,7 @@ from urllib.parse import urlsplit
 from ..errors import ConfigError
 from ..network.identity import read_secret
 from ..server_url import ServerURL
+from ..values import field, frozen
 from .messages import Headers
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ _OWN_HEADERS = {"accept", "connection", "content-type", "expect", "host"}
 _OWN_HEADERS |= {"content-length", "transfer-encoding"}
 
 
-@dataclass(frozen=True)
+@frozen
 class FixedHeaders:
     """Header fields that authorize each request. `secrets` must not appear in any text."""
 
@@ -42,7 +42,7 @@ class FixedHeaders:
     secrets: tuple[str, ...] = field(default=(), repr=False)
 
 
-@dataclass(frozen=True)
+@frozen
 class TokenSource:
     """Authorization server that gives a token for a form (RFC 6749 4.4, RFC 7523 2.1).
 

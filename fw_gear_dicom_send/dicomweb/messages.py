@@ -1,12 +1,12 @@
 """Requests and responses of HTTP (RFC 9110)."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Protocol
 
+from ..values import field, frozen
 from .datasets import title
 
 Headers = Sequence[tuple[str, str]]
@@ -23,7 +23,7 @@ class Body(Protocol):
         """Yield the bytes. Raises OSError if they cannot be read."""
 
 
-@dataclass(frozen=True)
+@frozen
 class TextBody:
     """Body that is in memory."""
 
@@ -39,7 +39,7 @@ class TextBody:
         yield self.data
 
 
-@dataclass(frozen=True)
+@frozen
 class Response:
     """Status, header fields by lower-case name, and body, which is cut if it `is_cut`."""
 
@@ -85,7 +85,7 @@ class Response:
         return max(0.0, (moment - (now or datetime.now(UTC))).total_seconds())
 
 
-@dataclass(frozen=True)
+@frozen
 class Request:
     """Request for `target`, the path on the server.
 

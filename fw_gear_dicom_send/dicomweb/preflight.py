@@ -6,7 +6,6 @@ Nothing is stored: the first request is a query, and the second a store request 
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from urllib.parse import urljoin
 
 from ..delivery.sender import RequestError
@@ -18,6 +17,7 @@ from ..reasons import Kind, Reason
 from ..retry import Retry, RetryPolicy
 from ..server_url import ServerURL, without_secrets
 from ..text import printable
+from ..values import frozen, replace
 from .answers import BUSY, NO_SERVICE
 from .authorization import TokenError
 from .errors import ClosedError
@@ -37,7 +37,7 @@ _WRONG_SCHEME = "check that {destination} is the URL of a DICOMweb server, and h
 _CREDENTIALS = "check {authorization}, and the permissions on the server"
 
 
-@dataclass(frozen=True)
+@frozen
 class WebServer:
     """Properties of a DICOMweb server.
 

@@ -8,11 +8,11 @@ import re
 import secrets
 import string
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from struct import Struct
 
 from ..dicom.types import SOPInstance
+from ..values import frozen
 
 BOUNDARY = "".join(secrets.choice(string.ascii_letters + string.digits) for _ in range(32))
 """No dataset contains it, as it is random in each process."""
@@ -31,7 +31,7 @@ _UI, _UL = Struct("<HH2sH"), Struct("<HH2sHL")
 _VERSION = b"\x02\x00\x01\x00OB\x00\x00\x02\x00\x00\x00\x00\x01"
 
 
-@dataclass(frozen=True)
+@frozen
 class StoreBody:
     """Body of a request that stores `instances`."""
 

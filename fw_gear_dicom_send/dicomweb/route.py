@@ -5,7 +5,6 @@ The variables are `https_proxy`, `http_proxy`, `all_proxy` and `no_proxy`.
 
 import os
 from base64 import b64encode
-from dataclasses import dataclass, field, replace
 from typing import Self
 from urllib.parse import unquote, urlsplit
 
@@ -17,12 +16,13 @@ from ..network.transport import Place, Transport, open_directly
 from ..reasons import Kind, Reason
 from ..retry import CLOCK, MonotonicClock
 from ..server_url import ServerURL
+from ..values import field, frozen, replace
 from .errors import LostError
 from .exchange import HTTPConnection
 from .messages import Headers, Request
 
 
-@dataclass(frozen=True)
+@frozen
 class Proxy:
     """HTTP proxy. `headers` have its credentials, if any."""
 
@@ -36,7 +36,7 @@ class Proxy:
         return f"the proxy {self.host} port {self.port}"
 
 
-@dataclass(frozen=True)
+@frozen
 class Route:
     """Route to the server at `url`, through `proxy` if there is one."""
 

@@ -1,13 +1,13 @@
 """DICOMweb service of one server: requests with credentials over pooled connections."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from math import inf
 
 from ..network.transport import Transport
 from ..reasons import Kind, Reason
 from ..retry import MonotonicClock, RetryBudget, RetryPolicy
 from ..server_url import ServerURL
+from ..values import frozen
 from .authorization import Authorization, TokenError
 from .errors import ClosedError, LostError
 from .exchange import HTTPConnection
@@ -19,7 +19,7 @@ _EXPECTATION_FAILED = 417
 _REFUSED = (401, 403)
 
 
-@dataclass(frozen=True)
+@frozen
 class Exchange:
     """A request with its response, and the number of the connection that had it.
 

@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import replace
 from math import inf
 
 from ..delivery.deliver import Delivery
@@ -15,6 +14,7 @@ from ..option_values import Auto, ConversionMode, OnConflict
 from ..retry import RetryBudget, RetryPolicy
 from ..sections import Section
 from ..server_url import ServerURL
+from ..values import replace
 from . import preflight
 from .attempts import Convert, StowAttempts
 from .authorization import Authorization

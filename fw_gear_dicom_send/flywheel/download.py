@@ -6,7 +6,6 @@ import re
 import uuid
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from threading import Condition
@@ -21,6 +20,7 @@ from ..models import DownloadFailure, Fetch, FileEntry, NewerVersion
 from ..reasons import Kind, Reason
 from ..retry import RetryPolicy, retry
 from ..text import quantity
+from ..values import replace
 from .api import API, ExpiredURLError, container_url, reason_of, with_new_urls
 
 CHUNK_SIZE = 1 << 20

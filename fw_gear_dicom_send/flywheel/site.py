@@ -6,7 +6,6 @@ All requests go to the REST API of the site
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from io import SEEK_END
 from itertools import accumulate
@@ -23,6 +22,7 @@ from ..reasons import Program
 from ..report_names import is_per_image
 from ..retry import ONCE, RetryPolicy
 from ..text import printable, quantity
+from ..values import frozen, replace
 from .api import API, container_url, with_new_urls
 
 log = logging.getLogger(__name__)
@@ -39,7 +39,7 @@ _TYPES = {"dicom": ("dicom",), "dicom and archive": ("dicom", "archive")}
 """File types for each value of the option `file_types`."""
 
 
-@dataclass(frozen=True)
+@frozen
 class _Node:
     """The record of a container; `above` are the ids of its parents by type."""
 

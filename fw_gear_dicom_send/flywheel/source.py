@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from ..account import Account
@@ -11,6 +10,7 @@ from ..errors import SiteError
 from ..models import Container, DownloadFailure, FileReport, NewerVersion, Selection
 from ..retry import RetryPolicy
 from ..source import Fetcher
+from ..values import replace
 from .api import SITE_POLICY
 from .client import connect
 from .download import Downloader

@@ -6,13 +6,13 @@ The requesting thread itself reads and writes the connection. `Protocol` is the 
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from math import inf
 from threading import Lock
 
 from ..dicom.types import SOPInstance
 from ..reasons import Kind, Reason
 from ..retry import CLOCK, MonotonicClock
+from ..values import replace
 from . import dimse
 from .contexts import Context
 from .dimse import Buffer, StoreResponse

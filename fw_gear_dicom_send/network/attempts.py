@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Callable
 from contextlib import AbstractContextManager, closing
-from dataclasses import replace
 from time import perf_counter
 
 from ..delivery.results import NotSent, Planned, Transfer
@@ -13,6 +12,7 @@ from ..dicom.uids import COMPRESSIONS, name_of, printable_uid
 from ..option_values import ConversionMode
 from ..reasons import Kind, Reason
 from ..retry import MonotonicClock
+from ..values import replace
 from .association import StorageAssociation
 from .contexts import ECHO, Context, candidate_contexts, choose
 from .errors import AssociationError, LostAnswerError, NoAssociationError

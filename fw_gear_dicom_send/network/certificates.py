@@ -7,10 +7,10 @@ versions that OpenSSL accepts and `cryptography` does not.
 import re
 from binascii import a2b_base64
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from ..text import printable
+from ..values import frozen
 
 _PEM = re.compile(rb"(?ms)^-----BEGIN (?:X509 |TRUSTED )?CERTIFICATE-----(.*?)^-----END")
 _VERSION, _UTC_TIME = 0xA0, 23
@@ -32,7 +32,7 @@ _ATTRIBUTES = {
 """Attribute types by their encoded object identifiers (RFC 4519 2, RFC 2985 5.2.1)."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Certificate:
     """Fields of a certificate in DER; each is empty or None if it is unreadable.
 

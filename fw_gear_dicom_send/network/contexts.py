@@ -7,7 +7,6 @@ transfer syntax.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain
 
@@ -19,6 +18,7 @@ from ..dicom.uids import (
     name_of,
 )
 from ..option_values import ConversionMode
+from ..values import frozen
 
 FALLBACK_SYNTAXES = (EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN)
 MAX_CONTEXTS = 128
@@ -35,7 +35,7 @@ _RESULTS = {
 """Results of a proposed presentation context (PS3.8 9.3.3.2)."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Context:
     """Presentation context: one abstract syntax with one transfer syntax."""
 

@@ -5,10 +5,10 @@ image, and rejects responses that other toolkits accept.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from struct import Struct
 
 from ..dicom.types import SOPInstance
+from ..values import frozen
 from .throttle import MAX_PIECE
 
 Buffer = bytes | memoryview
@@ -48,7 +48,7 @@ _DATASET, _COMMAND, _LAST = 0x00, 0x01, 0x02
 _MAX_BUFFERS = 512
 
 
-@dataclass(frozen=True)
+@frozen
 class StoreResponse:
     """A peer's response to a C-STORE request (PS3.7 9.1.1, C.4).
 

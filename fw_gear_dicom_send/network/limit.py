@@ -1,13 +1,14 @@
 """Number of simultaneous associations that a peer allows, as far as known."""
 
 import logging
-from dataclasses import dataclass
 from math import inf
+
+from ..values import mutable
 
 log = logging.getLogger(__name__)
 
 
-@dataclass
+@mutable
 class AssociationLimit:
     """Maximum number of associations: the requested number, or the number that the peer allows.
 

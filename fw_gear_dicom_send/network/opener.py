@@ -2,13 +2,13 @@
 
 import logging
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import partial
 from threading import Thread
 
 from ..delivery.blame import given_up
 from ..reasons import Kind, Reason
 from ..retry import RetryBudget, RetryPolicy, retry
+from ..values import frozen
 from .association import StorageAssociation
 from .context_limit import open_with_fitting_contexts
 from .errors import (
@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 _MAX_TRIES, _MAX_TRIES_TO_REPLACE = 3, 5
 
 
-@dataclass(frozen=True)
+@frozen
 class Opener:
     """Opens each association on a separate thread, and records the outcome in `state`.
 

@@ -1,11 +1,11 @@
 """PDUs of the upper layer, their items, and the messages in them (PS3.8 9.3, PS3.7 D.3.3)."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from struct import Struct
 
 from .. import __version__
 from ..text import printable
+from ..values import frozen
 from .dimse import Command, decode_command, has_dataset
 from .types import UserIdentity
 
@@ -43,7 +43,7 @@ class ProtocolError(Exception):
     """The peer sent data that is unexpected or cannot be decoded."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Message:
     """A DIMSE message: the values of its command set, and its dataset, which may be empty."""
 

@@ -2,13 +2,13 @@
 
 import logging
 from collections.abc import Collection
-from dataclasses import dataclass, field
 from math import inf
 from threading import Condition
 
 from ..dicom.uids import printable_uid
 from ..reasons import Reason
 from ..retry import MonotonicClock
+from ..values import field, mutable
 from .assign import Lend, Open, Waiter, assign
 from .association import StorageAssociation
 from .contexts import ECHO, MAX_CONTEXTS, Context, ContextPlan
@@ -20,7 +20,7 @@ MAX_SPLITS_LOGGED = 10
 """Maximum number of split studies with a line in the log each."""
 
 
-@dataclass(eq=False)
+@mutable(eq=False)
 class Waiting:
     """A waiting thread, which gets `assoc` when it is served."""
 
@@ -29,7 +29,7 @@ class Waiting:
     assoc: StorageAssociation = field(init=False)
 
 
-@dataclass(eq=False)
+@mutable(eq=False)
 class Opening:
     """An association that is being opened.
 
@@ -46,7 +46,7 @@ class Opening:
     is_logged: bool = False
 
 
-@dataclass(eq=False)
+@mutable(eq=False)
 class PoolState:
     """The complete mutable state of a pool. The lock of `changed` guards it.
 

@@ -5,9 +5,9 @@ characters in names.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from enum import Enum, auto
 
+from ..values import field, frozen
 from . import pdus
 from .contexts import Context
 from .identity import without_identity
@@ -39,7 +39,7 @@ class State(Enum):
     ENDED = auto()
 
 
-@dataclass(frozen=True)
+@frozen
 class Accepted:
     """The peer accepts the association.
 
@@ -56,7 +56,7 @@ class Accepted:
     results: Mapping[Context, int] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
+@frozen
 class Rejected:
     """The peer rejects the association (PS3.8 9.3.4)."""
 
@@ -65,7 +65,7 @@ class Rejected:
     reason: int
 
 
-@dataclass(frozen=True)
+@frozen
 class Requested:
     """The peer requests an association.
 
@@ -76,12 +76,12 @@ class Requested:
     refusal: str = ""
 
 
-@dataclass(frozen=True)
+@frozen
 class ReleaseRequested:
     """The peer wants to release the association."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Ended:
     """The association has ended: released, aborted, lost, or the peer violated the protocol.
 

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from io import BytesIO
 
 from pydicom import config as pydicom_config
@@ -21,6 +20,7 @@ from ..dicom.elements import ElementReader
 from ..dicom.headers import Encoding, MalformedError
 from ..reasons import Kind, Reason
 from ..retry import DEFAULT_POLICY, RetryPolicy
+from ..values import frozen
 from . import dimse
 from .association import MAX_USELESS_ANSWERS, StorageAssociation
 from .contexts import Context
@@ -47,7 +47,7 @@ _Series = tuple[str, str]
 """The Study and the Series Instance UID."""
 
 
-@dataclass(frozen=True)
+@frozen
 class _Answer:
     """SOP Instance UIDs that a peer found, and why it may have more matches; None if not."""
 

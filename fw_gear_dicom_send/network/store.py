@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import replace
 from functools import partial
 from math import inf
 from typing import TYPE_CHECKING
@@ -14,6 +13,7 @@ from ..dicom.types import SOPInstance
 from ..option_values import ConversionMode
 from ..retry import RetryBudget, RetryPolicy
 from ..sections import Section
+from ..values import replace
 from . import preflight
 from .attempts import Convert, StoreAttempts
 from .contexts import Context, ContextPlan, candidate_contexts

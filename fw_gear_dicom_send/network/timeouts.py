@@ -1,9 +1,9 @@
 """Timeouts for a peer."""
 
-from dataclasses import dataclass
+from ..values import frozen
 
 
-@dataclass(frozen=True)
+@frozen
 class Timeouts:
     """Timeouts for a peer, in seconds. When one expires, the association is aborted.
 

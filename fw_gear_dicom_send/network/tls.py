@@ -10,12 +10,12 @@ offered: curves with at least 128 bits of security, and finite fields of at leas
 import logging
 import ssl
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from ..errors import ConfigError
 from ..text import day
+from ..values import frozen
 from .authorities import of_system, vouched_for
 from .certificates import in_pem
 from .types import ClientCertificate, TLSConfig, TLSSession
@@ -45,7 +45,7 @@ _OTHER_KEY = ("KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH", "NO_CERTIFICATE_ASSIGN
 _AUTHORITIES = "a PEM file with one or more CA certificates"
 
 
-@dataclass(frozen=True)
+@frozen
 class Profile:
     """Cipher suites of TLS 1.2 that a profile allows, in OpenSSL's names, and whether TLS 1.3 is.
 

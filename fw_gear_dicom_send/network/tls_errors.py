@@ -3,10 +3,10 @@
 import re
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeGuard
 
 from ..reasons import Kind
+from ..values import frozen
 from .certificates import read
 from .types import TLSSession
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ssl import SSLError, SSLSocket
 
 
-@dataclass(frozen=True)
+@frozen
 class HandshakeFailure:
     """Cause of a failed TLS handshake, and the recommended action.
 

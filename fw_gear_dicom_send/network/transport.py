@@ -1,10 +1,10 @@
 """Connections to a peer: TLS, timeouts and rate limit of all, and how one is opened."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from ..reasons import Kind, Reason
+from ..values import frozen
 from .connection import Connection
 from .errors import NoConnectionError, NoHandshakeError, TLSError
 from .throttle import Throttle
@@ -31,7 +31,7 @@ class Place(Protocol):
         """Host and port, for people."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Transport:
     """TLS, timeouts and rate limit of all connections to a peer.
 

@@ -1,9 +1,10 @@
 """Frozen types of the network: the peer, TLS, and what a peer says of itself."""
 
-from dataclasses import dataclass, field
 from datetime import datetime
 from enum import IntEnum
 from pathlib import Path
+
+from ..values import field, frozen
 
 
 class IdentityType(IntEnum):
@@ -16,7 +17,7 @@ class IdentityType(IntEnum):
     JWT = 5
 
 
-@dataclass(frozen=True)
+@frozen
 class UserIdentity:
     """User identity for a server that requires more than AE titles (PS3.7 D.3.3.7).
 
@@ -33,7 +34,7 @@ class UserIdentity:
         return self.kind is not IdentityType.USERNAME
 
 
-@dataclass(frozen=True)
+@frozen
 class PeerAE:
     """The DICOM server, the AE titles of both sides (PS3.8 7.1.1), and the user identity."""
 
@@ -49,7 +50,7 @@ class PeerAE:
         return f"{self.host} port {self.port}"
 
 
-@dataclass(frozen=True)
+@frozen
 class ClientCertificate:
     """Client certificate and its private key, as PEM files."""
 
@@ -57,7 +58,7 @@ class ClientCertificate:
     cert: Path
 
 
-@dataclass(frozen=True)
+@frozen
 class TLSConfig:
     """TLS configuration: the client certificate, and the requirements for the peer.
 
@@ -74,7 +75,7 @@ class TLSConfig:
     check_hostname: bool
 
 
-@dataclass(frozen=True)
+@frozen
 class TLSSession:
     """Negotiated parameters, and the names in the peer's certificate (RFC 4514).
 
@@ -88,7 +89,7 @@ class TLSSession:
     expires: datetime | None
 
 
-@dataclass(frozen=True)
+@frozen
 class ServerInfo:
     """Properties of a server, from an association without images (PS3.7 D.3.3, PS3.8 D.1).
 
@@ -107,7 +108,7 @@ class ServerInfo:
     class_uid: str = ""
 
 
-@dataclass(frozen=True)
+@frozen
 class ServiceAnswer:
     """Whether a server offers a service besides storage.
 

@@ -3,13 +3,13 @@
 import logging
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from ..delivery.sender import ServerKey
 from ..reasons import Kind
 from ..server_url import is_url
 from ..text import printable, quantity
+from ..values import frozen
 from .csv_rows import Row, read_table
 from .schemas import ALREADY_THERE, IMAGES, SENT, SENT_WITH_WARNING, SERVER, needed
 from .verification import Verdict
@@ -23,7 +23,7 @@ _CRC32 = re.compile(r"[0-9A-Fa-f]{8}|[0-9]{1,7}")
 """A spreadsheet removes leading zeros of a number without letters."""
 
 
-@dataclass(frozen=True)
+@frozen
 class EarlierImage:
     """An image that an earlier run sent, with the size and CRC-32 of its dataset.
 

@@ -1,18 +1,18 @@
 """Counters for the image results of each file."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
 
 from ..delivery.results import AlreadyStored, NotSent, Planned, Sent, StoreResult
 from ..models import FileEntry, FileReport, Remark
 from ..reasons import Kind, Reason, Skipped
+from ..values import field, mutable, replace
 
 _MAX_REMARKS = 50
 _NOT_REACHED = Reason(Kind.NOT_REACHED)
 _INTERRUPTED = Reason(Kind.INTERRUPTED)
 
 
-@dataclass(slots=True)
+@mutable
 class FileCount:
     """Counts of one file so far; equal remarks are stored once with their number."""
 

@@ -4,7 +4,6 @@ import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import TextIO
 
@@ -14,6 +13,7 @@ from ..dicom.uids import printable_uid_or_empty
 from ..errors import DicomSendError
 from ..models import FileEntry, ImageRecord
 from ..reasons import Program, Reason
+from ..values import replace
 from .csv_rows import read_rows, write_row
 from .events import Observer
 from .output import remove

@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Sequence
 from copy import copy
-from dataclasses import dataclass
 from threading import Event, Lock, Thread
 from typing import Self
 
@@ -12,6 +11,7 @@ from ..delivery.sender import Sender
 from ..models import FileEntry, FileReport, ImageRecord
 from ..retry import CLOCK, MonotonicClock
 from ..text import MEGABYTE, quantity
+from ..values import frozen, mutable
 from .events import Observer, surviving
 from .wording import file_result, not_sent_again
 
@@ -25,7 +25,7 @@ _MIN_ELAPSED = 3.0
 """Seconds before a remaining time is estimated."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Intervals:
     """Seconds between two lines: `early` during the first `early_time` seconds, then `later`."""
 
@@ -37,7 +37,7 @@ class Intervals:
 DEFAULT_INTERVALS = Intervals()
 
 
-@dataclass
+@mutable
 class Count:
     """Current counts of images, files and bytes."""
 

@@ -8,7 +8,6 @@ import sys
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import count
 from pathlib import Path
@@ -24,6 +23,7 @@ from ..models import Container, Exclusion, FileEntry, FileReport, Selection
 from ..reasons import Kind, Program, Reason, Skipped
 from ..report_names import TIME_FORMAT, Report, report_name
 from ..text import quantity
+from ..values import replace
 from . import files_csv, run_page, schemas
 from .events import Observer, surviving
 from .image_notes import ImageNotes, missing_text

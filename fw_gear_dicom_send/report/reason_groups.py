@@ -1,13 +1,13 @@
 """Groups of reasons with the same cause, across files, details and transfer syntaxes."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
 
 from ..account import Account, Example
 from ..delivery.results import NotSent
 from ..dicom.uids import printable_uid_or_empty
 from ..models import FileEntry, FileReport, ImageRecord, Remark
 from ..reasons import NOT_SENT_AGAIN, Kind, Reason
+from ..values import field, mutable, replace
 from .events import Observer
 
 MAX_PATHS = 20
@@ -20,7 +20,7 @@ MAX_PER_CAUSE = 1_000
 """Maximum number of images that are kept for a cause."""
 
 
-@dataclass
+@mutable
 class ReasonGroup:
     """Images and files of a run with the same cause.
 

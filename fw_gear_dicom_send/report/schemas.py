@@ -9,7 +9,6 @@ meaning. The JSON summary has the same rules; its `schema_version` grows otherwi
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 
@@ -28,6 +27,7 @@ from ..dicom.uids import name_of, printable_uid_or_empty
 from ..models import FileReport, ImageRecord, Remark
 from ..reasons import Kind, Program
 from ..text import MEGABYTE
+from ..values import frozen
 from .reason_groups import main_cause
 
 SENT, SENT_WITH_WARNING, ALREADY_THERE = "sent", "sent, with a warning", "already there"
@@ -42,7 +42,7 @@ MAX_FILES = 1_000
 T = TypeVar("T")
 
 
-@dataclass(frozen=True)
+@frozen
 class Column(Generic[T]):
     """A column, with the cell of each row.
 

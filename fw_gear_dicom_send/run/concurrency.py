@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from math import inf
 from threading import Condition
 from time import monotonic, thread_time
@@ -10,10 +9,11 @@ from time import monotonic, thread_time
 from ..account import ConnectionsUsed
 from ..delivery.results import Sent, StoreResult, Suspect, Transfer
 from ..delivery.sender import Parallel, SenderFacts, Why
+from ..values import frozen
 from .quarantine import Quarantined
 
 
-@dataclass(frozen=True)
+@frozen
 class ConcurrencyPolicy:
     """Policy for adding and removing sending threads.
 
@@ -29,7 +29,7 @@ class ConcurrencyPolicy:
     min_gain: float = 1.05
 
 
-@dataclass(frozen=True)
+@frozen
 class GrowthPolicy:
     """Policy for connections beyond those that need no proof.
 

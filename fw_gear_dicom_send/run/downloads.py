@@ -3,7 +3,6 @@
 import logging
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from heapq import nlargest
 from math import inf
 from pathlib import Path
@@ -15,6 +14,7 @@ from ..reasons import Kind, Reason
 from ..retry import Retry
 from ..source import Fetcher
 from ..text import quantity
+from ..values import frozen
 from .background import MAX_CLOSE_TIME, join
 
 log = logging.getLogger(__name__)
@@ -24,7 +24,7 @@ MIN_MAX_BYTES = 16 << 20
 """Minimum disk limit in bytes. Many small files may download in parallel, which hides latency."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Fetched:
     """Result of fetching a file, with an optional remark."""
 

@@ -1,16 +1,15 @@
 """Images between the steps of a run."""
 
-from dataclasses import dataclass
-
 from ..delivery.results import StoreResult
 from ..dicom.types import MemberNumber, SOPInstance, Unreadable
 from ..models import FileEntry, ImageRecord
+from ..values import frozen
 
 Key = tuple[FileEntry, MemberNumber]
 """Position of an image: its file and its number in the file."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Image:
     """An image of a file.
 

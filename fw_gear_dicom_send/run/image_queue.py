@@ -5,7 +5,6 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from threading import Lock, Semaphore
@@ -22,6 +21,7 @@ from ..models import DownloadFailure, FileEntry
 from ..reasons import Kind, Reason, Skipped
 from ..source import ImageSource
 from ..text import printable, quantity
+from ..values import frozen
 from .concurrency import AdaptiveLimit
 from .downloads import Downloads, Fetched
 from .image import Image
@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 _NO_SPACE = Reason(Kind.NO_SPACE)
 
 
-@dataclass(frozen=True)
+@frozen
 class FileEnd:
     """Summary of a processed file.
 
@@ -50,7 +50,7 @@ class FileEnd:
     unread: int = 0
 
 
-@dataclass(frozen=True)
+@frozen
 class ImageResult:
     """An image and its result."""
 

@@ -5,7 +5,6 @@ from array import array
 from collections import OrderedDict
 from collections.abc import Iterable
 from concurrent.futures import Future
-from dataclasses import replace
 from pathlib import Path
 from threading import Condition, Lock
 
@@ -15,6 +14,7 @@ from ..dicom.types import SOPInstance, WatchedDataset
 from ..reasons import Kind, Reason
 from ..report.earlier_reports import EarlierImage, images_on
 from ..text import quantity
+from ..values import replace
 
 log = logging.getLogger(__name__)
 

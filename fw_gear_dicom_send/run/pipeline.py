@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -23,6 +22,7 @@ from ..report.verification import Verifications
 from ..retry import RetryPolicy
 from ..source import ImageSource
 from ..text import quantity, sentence
+from ..values import frozen, replace
 from .concurrency import AdaptiveLimit
 from .first_encoding import first_encoding
 from .known_images import KnownImages
@@ -34,7 +34,7 @@ from .verify import VERIFY_POLICY, Verifier
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
+@frozen
 class Waits:
     """Waits of a run, besides those of its sender."""
 

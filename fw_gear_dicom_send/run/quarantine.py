@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from io import BytesIO
 from itertools import chain
 from math import inf
@@ -13,6 +12,7 @@ from ..delivery.sender import Health
 from ..dicom.types import EncodedDataset, SOPInstance
 from ..reasons import Kind
 from ..text import quantity
+from ..values import frozen, replace
 from .image import Image, Key
 
 log = logging.getLogger(__name__)
@@ -30,7 +30,7 @@ _ALONE = {
 """Kinds of failures whose cause is the image, if the server stored others meanwhile."""
 
 
-@dataclass(frozen=True)
+@frozen
 class QuarantinePolicy:
     """Size of the quarantine, and waits in seconds before the retries.
 
@@ -56,7 +56,7 @@ class QuarantinePolicy:
 DEFAULT_QUARANTINE = QuarantinePolicy()
 
 
-@dataclass(frozen=True)
+@frozen
 class Quarantined:
     """An image in quarantine since time `since`; `is_in_memory` means that it is in memory.
 

@@ -1,12 +1,12 @@
 """Rows of the report: results of the files, corrected by verification and by resent images."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 from ..models import FileEntry, FileReport, Remark
 from ..reasons import Kind, Reason
 from ..report.file_counts import FileCounts
 from ..report.verification import Verifications
+from ..values import replace
 
 Missing = Mapping[FileEntry, frozenset[str]]
 """SOP Instance UIDs of missing images by file."""

@@ -6,7 +6,6 @@ to the server. Disk usage is bounded, whatever the size of the data.
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from itertools import starmap
 from pathlib import Path
@@ -22,6 +21,7 @@ from ..report.events import Observer
 from ..report.file_counts import FileCounts
 from ..source import ImageSource
 from ..text import quantity
+from ..values import field, frozen, replace
 from .background import Background
 from .concurrency import AdaptiveLimit
 from .downloads import Downloads
@@ -38,7 +38,7 @@ _MAX_UNCOUNTED = 1000
 _TIME_TO_FINISH = 4.0
 
 
-@dataclass(frozen=True)
+@frozen
 class Resources:
     """Objects that all steps share.
 

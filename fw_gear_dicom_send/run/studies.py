@@ -7,7 +7,6 @@ Some archives take the end of an association for the end of a study, and then ro
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, suppress
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from sys import intern
 from threading import Condition
@@ -22,11 +21,12 @@ from ..dicom.types import SOPInstance
 from ..models import DownloadFailure, Fetch, FileEntry, NewerVersion
 from ..reasons import Kind, Reason, Skipped
 from ..source import Fetcher, ImageSource
+from ..values import field, mutable, replace
 from .downloads import Downloads, Fetched
 from .image_queue import FileEnd, ImageQueue, ImageResult
 
 
-@dataclass
+@mutable
 class Study:
     """What the files contain of a study: SOP classes with transfer syntaxes, and files.
 
@@ -138,7 +138,7 @@ class Survey:
         return self.studies.setdefault(uid, Study())
 
 
-@dataclass
+@mutable
 class _FileSoFar:
     """Summaries of a file with several studies, one for each study that is done."""
 

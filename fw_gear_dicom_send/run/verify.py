@@ -4,7 +4,6 @@ import logging
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 
 from ..delivery.results import ImageReference, NotSent, Verification
 from ..delivery.sender import Inquirer
@@ -15,6 +14,7 @@ from ..report.events import Observer
 from ..report.verification import Verdict, Verifications
 from ..retry import RetryPolicy, retry
 from ..text import quantity
+from ..values import frozen
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ _FINAL = {
 """Reasons that make further queries for an image pointless."""
 
 
-@dataclass(frozen=True)
+@frozen
 class _Image:
     """A sent image with its numbers in the order of all images.
 

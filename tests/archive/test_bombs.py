@@ -4,7 +4,6 @@ import gzip
 import tarfile
 import tracemalloc
 import zipfile
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,7 @@ import pytest
 from fw_gear_dicom_send.archive.limits import Limits
 from fw_gear_dicom_send.archive.types import BrokenArchive
 from fw_gear_dicom_send.reasons import Kind, Reason
+from fw_gear_dicom_send.values import replace
 from tests.support.archive_reading import (
     BROKEN,
     CORRUPT_SECOND,

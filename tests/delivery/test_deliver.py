@@ -1,7 +1,7 @@
 """What follows a failed try of an image: another try, or a suspect image."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from math import inf
 
 import pytest
@@ -19,6 +19,7 @@ from fw_gear_dicom_send.delivery.tries import Busy, History, Judged, Lost, Try
 from fw_gear_dicom_send.dicom.types import SOPInstance
 from fw_gear_dicom_send.reasons import Kind, Reason
 from fw_gear_dicom_send.retry import RetryBudget, RetryPolicy
+from fw_gear_dicom_send.values import replace
 from tests.support.clock import Clock
 from tests.support.instances import made_instance
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import replace
 from queue import Queue
 
 import pytest
@@ -11,6 +10,7 @@ from fw_gear_dicom_send.delivery.first_images import FirstImages
 from fw_gear_dicom_send.delivery.results import NotSent, Planned, Sent, Transfer
 from fw_gear_dicom_send.dicom.types import SOPInstance
 from fw_gear_dicom_send.reasons import Kind, Reason
+from fw_gear_dicom_send.values import replace
 from tests.support.instances import made_instance
 from tests.support.waiting import PATIENCE
 

@@ -3,7 +3,6 @@
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -20,6 +19,7 @@ from fw_gear_dicom_send.network.timeouts import Timeouts
 from fw_gear_dicom_send.option_values import Auto
 from fw_gear_dicom_send.reasons import Kind, Reason
 from fw_gear_dicom_send.retry import RetryPolicy
+from fw_gear_dicom_send.values import replace
 from tests.dicomweb.test_sending import kinds
 from tests.support.clock import Clock
 from tests.support.instances import instance, made_instance

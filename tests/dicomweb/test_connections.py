@@ -3,7 +3,6 @@
 import socket
 import threading
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,6 +19,7 @@ from fw_gear_dicom_send.network.transport import Transport
 from fw_gear_dicom_send.network.types import TLSConfig
 from fw_gear_dicom_send.reasons import Kind, Reason
 from fw_gear_dicom_send.retry import RetryBudget, RetryPolicy
+from fw_gear_dicom_send.values import replace
 from tests.support.certificates import Identity, issue
 from tests.support.clock import Clock
 from tests.support.instances import big_instance, made_instance

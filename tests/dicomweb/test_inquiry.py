@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from threading import Event
 from urllib.parse import parse_qs, urlsplit
 from zlib import crc32
@@ -16,6 +15,7 @@ from fw_gear_dicom_send.dicomweb.content import ContentReader
 from fw_gear_dicom_send.dicomweb.messages import Response
 from fw_gear_dicom_send.dicomweb.request import StoreBody
 from fw_gear_dicom_send.reasons import Kind
+from fw_gear_dicom_send.values import replace
 from tests.support.instances import made_instance
 from tests.support.web_sending import TIMEOUTS, web_sender
 from tests.support.web_server import WebPeer, WebRequest, WebServer

@@ -1,13 +1,13 @@
 """With `on_conflict: replace`, an image is sent only if it is the one on the server."""
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
 
 from fw_gear_dicom_send.delivery.results import NotSent, Sent, Suspect
 from fw_gear_dicom_send.option_values import OnConflict
 from fw_gear_dicom_send.reasons import Kind
+from fw_gear_dicom_send.values import replace
 from tests.support.instances import made_instance
 from tests.support.web_sending import send_once, web_sender
 from tests.support.web_server import WebPeer, WebServer, answer, failed

@@ -4,7 +4,6 @@ import select
 import socket
 import threading
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
 
@@ -13,6 +12,7 @@ from fw_gear_dicom_send.dicom.types import SOPInstance
 from fw_gear_dicom_send.dicomweb.request import CONTENT_TYPE
 from fw_gear_dicom_send.network.timeouts import Timeouts
 from fw_gear_dicom_send.reasons import Kind
+from fw_gear_dicom_send.values import replace
 from tests.support.instances import big_instance, made_instance
 from tests.support.web_sending import TIMEOUTS, send_once, web_sender
 from tests.support.web_server import (

@@ -1,10 +1,9 @@
 """Options that select files of a Flywheel site by name, modality and tag."""
 
-from dataclasses import replace
-
 import pytest
 
 from fw_gear_dicom_send.models import Container
+from fw_gear_dicom_send.values import replace
 from tests.support.flywheel_site import FlywheelSite
 from tests.support.site_clients import add_session, client_site, gear_config
 

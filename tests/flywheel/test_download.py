@@ -9,7 +9,6 @@ import tracemalloc
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from signal import Signals
@@ -23,6 +22,7 @@ from fw_gear_dicom_send.flywheel.download import Downloader
 from fw_gear_dicom_send.models import Container, DownloadFailure, Fetch, FileEntry
 from fw_gear_dicom_send.reasons import Kind, Reason
 from fw_gear_dicom_send.retry import CLOCK, MonotonicClock, RetryPolicy
+from fw_gear_dicom_send.values import replace
 from tests.support.clock import Clock
 from tests.support.flywheel_http import Cut, Fault, Flip, Reset, Stall, Status
 from tests.support.flywheel_site import FlywheelSite

@@ -1,6 +1,5 @@
 """Selection of a Flywheel site's files for a run, and the container of its report."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,6 +7,7 @@ import pytest
 from fw_gear_dicom_send.errors import ConfigError
 from fw_gear_dicom_send.models import Container, InputFile, Origin
 from fw_gear_dicom_send.reasons import Program
+from fw_gear_dicom_send.values import replace
 from tests.support.flywheel_site import FlywheelSite
 from tests.support.site_clients import add_session, add_subject, client_site, gear_config, selected
 

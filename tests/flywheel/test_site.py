@@ -1,7 +1,6 @@
 """Requests of a run to a Flywheel site, their number, and the handling of bad responses."""
 
 import traceback
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,7 @@ from fw_gear_dicom_send.flywheel.client import connect
 from fw_gear_dicom_send.flywheel.download import Downloader
 from fw_gear_dicom_send.models import Container
 from fw_gear_dicom_send.retry import RetryPolicy
+from fw_gear_dicom_send.values import replace
 from tests.flywheel.test_download import busy_site
 from tests.support.clock import Clock
 from tests.support.flywheel_http import Cut, Flip, Reset, Status

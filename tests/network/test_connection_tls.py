@@ -5,7 +5,7 @@ import socket
 import ssl
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from fw_gear_dicom_send.network.store import StorageSCU
 from fw_gear_dicom_send.network.tls import TLSContext
 from fw_gear_dicom_send.network.transport import Transport
 from fw_gear_dicom_send.network.types import PeerAE
+from fw_gear_dicom_send.values import replace
 from tests.support.associations import connection_to
 from tests.support.instances import dataset_of, instance, made_instance
 from tests.support.pacs import StoreSCP

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import replace
 from itertools import repeat
 from struct import pack
 
@@ -18,6 +17,7 @@ from fw_gear_dicom_send.network.errors import AssociationError, LostAnswerError
 from fw_gear_dicom_send.network.store import StorageSCU
 from fw_gear_dicom_send.network.transport import Transport
 from fw_gear_dicom_send.reasons import Kind
+from fw_gear_dicom_send.values import replace
 from tests.support.associations import CONTEXTS, associate
 from tests.support.fault_scp import C_ECHO_RSP, P_DATA_TF, FaultSCP, Image, Peer, Script
 from tests.support.fuzzing import no_hang

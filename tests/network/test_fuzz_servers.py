@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from struct import pack
 from typing import cast
 
@@ -21,6 +21,7 @@ from fw_gear_dicom_send.network.store import StorageSCU
 from fw_gear_dicom_send.network.timeouts import Timeouts
 from fw_gear_dicom_send.network.transport import Transport
 from fw_gear_dicom_send.retry import RetryPolicy
+from fw_gear_dicom_send.values import replace
 from tests.support.fault_scp import (
     A_ASSOCIATE_AC,
     A_RELEASE_RP,

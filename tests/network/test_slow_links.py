@@ -3,7 +3,6 @@
 import io
 import socket
 import time
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,6 +11,7 @@ from fw_gear_dicom_send.network.errors import AssociationError, LostAnswerError
 from fw_gear_dicom_send.network.store import StorageSCU
 from fw_gear_dicom_send.network.transport import Transport
 from fw_gear_dicom_send.reasons import Kind
+from fw_gear_dicom_send.values import replace
 from tests.support.associations import CONTEXTS, associate
 from tests.support.fault_scp import FaultSCP, Peer
 from tests.support.fuzzing import no_hang

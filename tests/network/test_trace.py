@@ -4,7 +4,6 @@ import logging
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,7 @@ from fw_gear_dicom_send.network.association import StorageAssociation
 from fw_gear_dicom_send.network.errors import AssociationError
 from fw_gear_dicom_send.network.tls import make_context
 from fw_gear_dicom_send.network.types import IdentityType, TLSConfig, UserIdentity
+from fw_gear_dicom_send.values import replace
 from tests.support import wording
 from tests.support.associations import CONTEXTS, CT, associate
 from tests.support.certificates import issue

@@ -1,6 +1,5 @@
 """Drawing of the charts on the page of a run."""
 
-from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -10,6 +9,7 @@ from fw_gear_dicom_send.config import server_name
 from fw_gear_dicom_send.models import FileReport
 from fw_gear_dicom_send.network.types import PeerAE
 from fw_gear_dicom_send.text import quantity
+from fw_gear_dicom_send.values import replace
 from tests.support import wording
 from tests.support.html_reading import Element, parsed
 from tests.support.pages import render

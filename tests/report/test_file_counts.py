@@ -1,7 +1,5 @@
 """Counts and status of a file's row in the report."""
 
-from dataclasses import replace
-
 import pytest
 
 from fw_gear_dicom_send.delivery.results import (
@@ -15,6 +13,7 @@ from fw_gear_dicom_send.models import Container, FileEntry, FileReport, Remark
 from fw_gear_dicom_send.reasons import Kind, Reason
 from fw_gear_dicom_send.report.file_counts import FileCount, FileCounts
 from fw_gear_dicom_send.report.wording import image_counts
+from fw_gear_dicom_send.values import replace
 from tests.support import wording
 from tests.support.results import not_sent, reason_with, remark, sent
 

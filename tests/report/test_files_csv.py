@@ -1,7 +1,6 @@
 """Report as CSV, table and remarks."""
 
 import io
-from dataclasses import replace
 
 import pytest
 from hypothesis import example, given
@@ -12,6 +11,7 @@ from fw_gear_dicom_send.reasons import Kind, Program, Reason
 from fw_gear_dicom_send.report import files_csv as reporter
 from fw_gear_dicom_send.report.csv_rows import read_rows
 from fw_gear_dicom_send.text import printable
+from fw_gear_dicom_send.values import replace
 from tests.support import wording
 from tests.support.drawn_datasets import bounded
 from tests.support.results import remark

@@ -1,7 +1,6 @@
 """Per-image report: a row for each image, written during the run."""
 
 import csv
-from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -25,6 +24,7 @@ from fw_gear_dicom_send.report.earlier_reports import images_on
 from fw_gear_dicom_send.report.images_csv import ImagesCSV
 from fw_gear_dicom_send.report.verification import Verdict, Verifications
 from fw_gear_dicom_send.text import printable
+from fw_gear_dicom_send.values import replace
 from tests.support import wording
 from tests.support.closing import nothing_left_open
 from tests.support.drawn_datasets import bounded

@@ -1,6 +1,5 @@
 """Texts on the page of a run, without the charts."""
 
-from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -16,6 +15,7 @@ from fw_gear_dicom_send.network.page_sections import contexts_section
 from fw_gear_dicom_send.network.types import PeerAE
 from fw_gear_dicom_send.reasons import Kind, Program, Reason
 from fw_gear_dicom_send.report.reason_groups import cause_of
+from fw_gear_dicom_send.values import replace
 from tests.support import pages, wording
 from tests.support.drawn_datasets import bounded
 from tests.support.html_reading import Element, parsed

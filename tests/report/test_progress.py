@@ -3,7 +3,7 @@
 import logging
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import pytest
 
@@ -11,6 +11,7 @@ from fw_gear_dicom_send.delivery.results import AlreadyStored, Planned, Sent, Tr
 from fw_gear_dicom_send.delivery.sender import SenderFacts
 from fw_gear_dicom_send.models import Container, FileEntry, FileReport, ImageRecord
 from fw_gear_dicom_send.report.progress import Intervals, Progress
+from fw_gear_dicom_send.values import replace
 from tests.support.clock import Clock
 from tests.support.results import not_sent
 from tests.support.waiting import wait_for

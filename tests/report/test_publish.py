@@ -4,7 +4,6 @@ import csv
 import json
 import logging
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -29,6 +28,7 @@ from fw_gear_dicom_send.network.types import PeerAE
 from fw_gear_dicom_send.report import schemas
 from fw_gear_dicom_send.report.publish import Reports
 from fw_gear_dicom_send.report_names import TIME_FORMAT, Report, report_name
+from fw_gear_dicom_send.values import replace
 from tests.support import wording
 from tests.support.configs import gear_config, send_config
 from tests.support.gear import manifest

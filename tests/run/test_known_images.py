@@ -2,7 +2,6 @@
 
 import logging
 import tracemalloc
-from dataclasses import replace
 from io import BytesIO
 from threading import Thread
 
@@ -12,6 +11,7 @@ from fw_gear_dicom_send.delivery.results import AlreadyStored, NotSent
 from fw_gear_dicom_send.dicom.types import EncodedDataset, SOPInstance, Span
 from fw_gear_dicom_send.reasons import Kind, Reason
 from fw_gear_dicom_send.run.known_images import KnownImages
+from fw_gear_dicom_send.values import replace
 
 MANY = 50_000
 BYTES_EACH = 80

@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from threading import Event, Lock
 
@@ -14,6 +13,7 @@ from fw_gear_dicom_send.reasons import Kind, Reason
 from fw_gear_dicom_send.retry import RetryPolicy
 from fw_gear_dicom_send.run.downloads import Downloads, Fetched
 from fw_gear_dicom_send.source import Fetcher
+from fw_gear_dicom_send.values import replace
 from tests.support.clock import Clock
 from tests.support.waiting import wait_for
 

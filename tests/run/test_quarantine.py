@@ -1,6 +1,5 @@
 """Images that the server rejects or aborts on cost only themselves, and are tried last."""
 
-from dataclasses import replace
 from pathlib import Path
 from signal import Signals
 
@@ -11,6 +10,7 @@ from fw_gear_dicom_send.errors import CancelledError
 from fw_gear_dicom_send.models import ImageRecord
 from fw_gear_dicom_send.reasons import Kind
 from fw_gear_dicom_send.run.quarantine import QuarantinePolicy
+from fw_gear_dicom_send.values import replace
 from tests.support import wording
 from tests.support.choosy import Archives, Choosy, Records, number_of, run_steps
 from tests.support.fault_scp import FaultSCP, Peer

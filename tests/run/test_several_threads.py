@@ -2,7 +2,6 @@
 
 import zipfile
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
 from threading import Barrier, Event
 
@@ -14,6 +13,7 @@ from fw_gear_dicom_send.models import FileReport, FileStatus
 from fw_gear_dicom_send.report.events import Observer
 from fw_gear_dicom_send.report.file_counts import FileCounts
 from fw_gear_dicom_send.run.steps import Resources, send
+from fw_gear_dicom_send.values import replace
 from tests.support.closing import nothing_left_open
 from tests.support.sample_files import ArchiveMember, encoded, made, tar_of, uid_of, zip_of
 from tests.support.steps import CONFIG, Folder, Sender

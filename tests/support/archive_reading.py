@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Generator
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from fw_gear_dicom_send import archive
 from fw_gear_dicom_send.archive import Archive, BrokenArchive, InnerItems, Limits, Member
 from fw_gear_dicom_send.dicom.types import Unreadable
 from fw_gear_dicom_send.reasons import Kind, Reason, Skipped
+from fw_gear_dicom_send.values import replace
 from tests.support.archives import has_prefix
 
 CORRUPT, CORRUPT_SECOND = (Unreadable(Reason(Kind.CORRUPT_MEMBER), n) for n in (1, 2))

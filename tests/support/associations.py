@@ -4,7 +4,6 @@ import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from pathlib import Path
 
 from fw_gear_dicom_send.network.association import StorageAssociation
@@ -12,6 +11,7 @@ from fw_gear_dicom_send.network.contexts import Context
 from fw_gear_dicom_send.network.timeouts import Timeouts
 from fw_gear_dicom_send.network.transport import Transport
 from fw_gear_dicom_send.network.types import PeerAE
+from fw_gear_dicom_send.values import replace
 from tests.support.peers import Server, peer_of
 from tests.support.waiting import LONG_TIMEOUTS
 

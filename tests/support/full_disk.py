@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Collection
 from contextlib import suppress
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from threading import Lock
@@ -20,6 +19,7 @@ from fw_gear_dicom_send.run.known_images import KnownImages
 from fw_gear_dicom_send.run.quarantine import DEFAULT_QUARANTINE, QuarantinePolicy
 from fw_gear_dicom_send.run.steps import Resources, is_missing, send
 from fw_gear_dicom_send.source import Fetcher
+from fw_gear_dicom_send.values import replace
 from tests.support.choosy import number_of
 from tests.support.results import reason_with
 from tests.support.sample_files import ArchiveMember, encoded, made, zip_of

@@ -1,7 +1,6 @@
 """Pages about runs and batches that use all features of a page."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -34,6 +33,7 @@ from fw_gear_dicom_send.options import OPTIONS
 from fw_gear_dicom_send.reasons import Kind, Program, Reason, Skipped
 from fw_gear_dicom_send.report import run_page as run_pages
 from fw_gear_dicom_send.report.reason_groups import cause_of
+from fw_gear_dicom_send.values import replace
 
 CT, MR = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.4"
 SYNTAXES = tuple(

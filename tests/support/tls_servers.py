@@ -1,7 +1,6 @@
 """Servers that use TLS, and helpers that check them and send to them."""
 
 import ssl
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,7 @@ from fw_gear_dicom_send.network.tls_errors import HandshakeFailure, explain
 from fw_gear_dicom_send.network.transport import Transport
 from fw_gear_dicom_send.network.types import TLSConfig
 from fw_gear_dicom_send.retry import RetryPolicy
+from fw_gear_dicom_send.values import replace
 from tests.support import wording
 from tests.support.certificates import HOST, Identity
 from tests.support.fault_scp import FaultSCP, Peer, Script, serve

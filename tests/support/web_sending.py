@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any
 
 from fw_gear_dicom_send.delivery.results import StoreResult, Suspect
@@ -12,6 +11,7 @@ from fw_gear_dicom_send.network.timeouts import Timeouts
 from fw_gear_dicom_send.network.transport import Transport
 from fw_gear_dicom_send.retry import RetryPolicy
 from fw_gear_dicom_send.server_url import ServerURL
+from fw_gear_dicom_send.values import replace
 
 QUICK = RetryPolicy(min_wait=0.01, max_wait=0.02)
 TIMEOUTS = Timeouts(connect=10, associate=10, response=30, find=30, tick=0.05)

@@ -3,11 +3,11 @@
 import struct
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
 from typing import BinaryIO
 
+from ...values import frozen, replace
 from ..uids import ANY_JPEG_2000, DEFLATED_FRAMES, JPEG, PLAIN, RLE_LOSSLESS
 from .layout import BIT, BYTE, WORD, Layout
 from .recoding import CHUNK, TooLargeError, UnconvertibleError
@@ -36,7 +36,7 @@ SIZE_OF_RLE_HEADER = 64
 TRUNCATED = "a frame is truncated"
 
 
-@dataclass(frozen=True)
+@frozen
 class BitStream:
     """Properties that a JPEG or JPEG 2000 frame declares; `color` is empty if not declared.
 
@@ -54,7 +54,7 @@ class BitStream:
     is_lossy: bool = False
 
 
-@dataclass(frozen=True)
+@frozen
 class CodedFrame:
     """The bit stream of a frame: a file, its size in bytes, its start, and whether it has an end.
 

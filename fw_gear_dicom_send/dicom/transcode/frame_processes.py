@@ -9,13 +9,13 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from threading import Condition
 from time import monotonic
 from typing import Self
 
 from ...reasons import Kind
+from ...values import frozen
 from .capacity import max_processes, usable_cores
 from .frame_decoder import ANSWER, MEMORY_ERROR, READY, SECONDS, FrameOutcome
 from .recoding import TooLargeError, UnconvertibleError
@@ -30,7 +30,7 @@ OTHER_SIZE = "the size of a frame differs from the dataset"
 _KILLED, _LATE = (-getattr(signal, name, 256) for name in ("SIGKILL", "SIGXCPU"))
 
 
-@dataclass(frozen=True)
+@frozen
 class FrameTimeouts:
     """Timeouts in seconds: to start a process, and CPU time for a frame and for each MiB of it.
 
@@ -65,7 +65,7 @@ class FrameTimeouts:
 DEFAULT_TIMEOUTS = FrameTimeouts()
 
 
-@dataclass(frozen=True)
+@frozen
 class FrameProgram:
     """Command of a process, and the words for its error messages.
 

@@ -2,8 +2,8 @@
 
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+from ...values import frozen
 from .recoding import TooLargeError, UnconvertibleError
 
 SAMPLES, PHOTOMETRIC, PLANAR, FRAMES = 0x00280002, 0x00280004, 0x00280006, 0x00280008
@@ -31,7 +31,7 @@ MAX_FRAMES = 1_000_000
 OVERHEAD = 65536
 
 
-@dataclass(frozen=True)
+@frozen
 class Layout:
     """Layout of the pixels of an image (PS3.3 C.7.6.3); lengths are in bytes."""
 

@@ -1,10 +1,10 @@
 """Decoding of compressed frames to native pixels (PS3.5 8.2, A.4 and annex G)."""
 
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from ...reasons import Kind
+from ...values import frozen
 from ..temporary_files import new_temporary_file
 from ..uids import JPEG_LOSSY, PLAIN
 from .coded_frames import TRUNCATED, BitStream, check_frame, join_fragments
@@ -17,7 +17,7 @@ BLACK = {"YBR_FULL": b"\0\x80\x80"}
 BITS = bytes.maketrans(b"\0\1", b"01")
 
 
-@dataclass(frozen=True)
+@frozen
 class NativeFrame:
     """Pixels of a frame in chunks, colour by pixel, and their Photometric Interpretation.
 

@@ -2,11 +2,11 @@
 
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
 from ...reasons import Kind, Reason
+from ...values import field, frozen, mutable, replace
 from ..elements import ITEM_DELIMITATION, SEQUENCE_DELIMITATION
 from ..headers import ITEM, UNDEFINED_LENGTH, Encoding
 from ..temporary_files import new_temporary_file
@@ -34,7 +34,7 @@ PIXEL_DATA = 0x7FE00010
 OFFSETS = (0x7FE00001, 0x7FE00002, 0x7FE00003)
 
 
-@dataclass(frozen=True)
+@frozen
 class ReplaceableElement:
     """An element in a separate piece, which can be replaced."""
 
@@ -43,7 +43,7 @@ class ReplaceableElement:
     value: bytes
 
 
-@dataclass
+@mutable
 class Level:
     """State of the dataset or item that is being converted."""
 

@@ -1,7 +1,6 @@
 """Properties that a compressed frame states in its own header."""
 
 import struct
-from dataclasses import replace
 
 import pytest
 
@@ -10,6 +9,7 @@ from fw_gear_dicom_send.dicom.transcode.coded_frames import (
     read_jpeg,
     read_jpeg_2000,
 )
+from fw_gear_dicom_send.values import replace
 
 
 def segment(marker: int, content: bytes) -> bytes:

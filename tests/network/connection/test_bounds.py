@@ -5,13 +5,13 @@ import subprocess
 import sys
 import threading
 from contextlib import suppress
-from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
 import pytest
 
 from fw_gear_dicom_send.network.errors import AssociationError
+from fw_gear_dicom_send.values import replace
 from tests.support import wording
 from tests.support.associations import CONTEXTS, associate, connection_to, connections_to
 from tests.support.fault_scp import FaultSCP, Peer

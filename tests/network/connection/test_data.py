@@ -3,11 +3,11 @@
 import io
 import socket
 import threading
-from dataclasses import replace
 
 import pytest
 
 from fw_gear_dicom_send.network.errors import AssociationError
+from fw_gear_dicom_send.values import replace
 from tests.support import wording
 from tests.support.associations import CONTEXTS, associate, connection_to
 from tests.support.fault_scp import A_RELEASE_RP, MAXIMUM_LENGTH, FaultSCP, Peer

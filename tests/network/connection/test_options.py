@@ -6,7 +6,6 @@ import sys
 import threading
 import time
 from contextlib import ExitStack, nullcontext
-from dataclasses import replace
 
 import pytest
 
@@ -15,6 +14,7 @@ from fw_gear_dicom_send.network.connection import Connection
 from fw_gear_dicom_send.network.errors import AssociationError, NoConnectionError
 from fw_gear_dicom_send.network.timeouts import Timeouts
 from fw_gear_dicom_send.network.types import PeerAE
+from fw_gear_dicom_send.values import replace
 from tests.support.associations import CONTEXTS, associate, connection_to, connections_to, opened
 from tests.support.fault_scp import FaultSCP, Peer
 from tests.support.instances import made_instance

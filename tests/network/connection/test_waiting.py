@@ -2,12 +2,12 @@
 
 import threading
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
 
 from fw_gear_dicom_send.network.association import StorageAssociation
 from fw_gear_dicom_send.network.errors import AssociationError
+from fw_gear_dicom_send.values import replace
 from tests.support.associations import CONTEXTS, associate
 from tests.support.fault_scp import FaultSCP, Peer
 from tests.support.instances import made_instance

@@ -2,7 +2,6 @@
 
 import logging
 from base64 import b64encode
-from dataclasses import replace
 
 import pytest
 
@@ -10,6 +9,7 @@ from fw_gear_dicom_send.network.association import StorageAssociation
 from fw_gear_dicom_send.network.identity import WITHHELD, without_identity
 from fw_gear_dicom_send.network.transport import Transport
 from fw_gear_dicom_send.network.types import IdentityType, UserIdentity
+from fw_gear_dicom_send.values import replace
 from tests.support.associations import CONTEXTS
 from tests.support.fault_scp import FaultSCP, Peer
 from tests.support.instances import made_instance

@@ -1,7 +1,6 @@
 """Servers receive the user identity with every association, and may confirm or reject it."""
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
 from pynetdicom import evt
@@ -11,6 +10,7 @@ from fw_gear_dicom_send.network import preflight
 from fw_gear_dicom_send.network.contexts import storage_contexts
 from fw_gear_dicom_send.network.store import StorageSCU
 from fw_gear_dicom_send.network.types import IdentityType, PeerAE, UserIdentity
+from fw_gear_dicom_send.values import replace
 from tests.support.fault_scp import FaultSCP, Peer
 from tests.support.instances import made_instance
 from tests.support.pacs import Orthanc, PythonSCP, StoreSCP

@@ -1,12 +1,11 @@
 """A server that takes few presentation contexts gets the images over more associations."""
 
-from dataclasses import replace
-
 import pytest
 
 from fw_gear_dicom_send.dicom.types import SOPInstance
 from fw_gear_dicom_send.dicom.uids import VERIFICATION
 from fw_gear_dicom_send.reasons import Kind
+from fw_gear_dicom_send.values import replace
 from tests.support.fault_scp import FaultSCP, Peer
 from tests.support.few_contexts import FewContexts, Refusal, only_first, rejection
 from tests.support.instances import relabelled

@@ -1,7 +1,6 @@
 """Idle associations of studies do not stop the run."""
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from threading import Event, Lock
 
 import pytest
@@ -9,6 +8,7 @@ import pytest
 from fw_gear_dicom_send.network.pool import AssociationPool
 from fw_gear_dicom_send.network.transport import Transport
 from fw_gear_dicom_send.retry import RetryBudget
+from fw_gear_dicom_send.values import replace
 from tests.support.fault_scp import FaultSCP, Peer, serve
 from tests.support.peers import peer_of
 from tests.support.pool import CONTEXT, SHORT_WAITS

@@ -3,11 +3,11 @@
 import logging
 import threading
 from collections.abc import Iterator
-from dataclasses import replace
 
 import pytest
 
 from fw_gear_dicom_send.network.store import StorageSCU
+from fw_gear_dicom_send.values import replace
 from tests.support.clock import Clock
 from tests.support.fault_scp import FaultSCP, Peer
 from tests.support.pool import SHORT_WAITS, ct, results_of, scu_of, start

@@ -3,13 +3,13 @@
 import socket
 import threading
 import time
-from dataclasses import replace
 
 import pytest
 
 from fw_gear_dicom_send.network.store import StorageSCU
 from fw_gear_dicom_send.network.types import PeerAE
 from fw_gear_dicom_send.reasons import Kind
+from fw_gear_dicom_send.values import replace
 from tests.support import wording
 from tests.support.clock import Clock
 from tests.support.fault_scp import FaultSCP, serve

@@ -1,9 +1,8 @@
 """A server that does not answer C-ECHO fails the check."""
 
-from dataclasses import replace
-
 import pytest
 
+from fw_gear_dicom_send.values import replace
 from tests.support import wording
 from tests.support.checks import check_failure
 from tests.support.fault_scp import FaultSCP, Script

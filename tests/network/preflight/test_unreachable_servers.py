@@ -2,7 +2,6 @@
 
 import socket
 import ssl
-from dataclasses import replace
 
 import pytest
 import trustme
@@ -10,6 +9,7 @@ import trustme
 from fw_gear_dicom_send.network.preflight import REJECTION_POLICY, check
 from fw_gear_dicom_send.network.types import PeerAE
 from fw_gear_dicom_send.retry import RetryPolicy
+from fw_gear_dicom_send.values import replace
 from tests.support import wording
 from tests.support.checks import check_failure
 from tests.support.clock import Clock

@@ -1,7 +1,5 @@
 """An acceptor handles any bytes."""
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,6 +8,7 @@ from fw_gear_dicom_send.network.acceptor import Acceptor
 from fw_gear_dicom_send.network.contexts import Context
 from fw_gear_dicom_send.network.pdus import Message
 from fw_gear_dicom_send.network.protocol import Ended, Protocol
+from fw_gear_dicom_send.values import replace
 from tests.support.drawn_datasets import bounded
 from tests.support.fuzzing import Damage, damaged, many_damages
 from tests.support.pdus import element, event_report, item, message, pdu

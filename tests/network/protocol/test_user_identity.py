@@ -1,7 +1,5 @@
 """User identity in an association request and in the response (PS3.7 D.3.3.7)."""
 
-from dataclasses import replace
-
 import pytest
 from pynetdicom.pdu import A_ASSOCIATE_RQ
 from pynetdicom.pdu_items import UserIdentitySubItemRQ
@@ -10,6 +8,7 @@ from fw_gear_dicom_send.network.contexts import Context
 from fw_gear_dicom_send.network.identity import MAX_IDENTITY
 from fw_gear_dicom_send.network.protocol import Accepted, Protocol
 from fw_gear_dicom_send.network.types import IdentityType, UserIdentity
+from fw_gear_dicom_send.values import replace
 from tests.support.pdus import accepted_context, associate_ac, item, user_information
 
 from .conftest import CT, EXPLICIT, PEER

@@ -1,7 +1,6 @@
 """Storage commitment shows which instances a server keeps."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import pytest
 from pydicom.dataset import Dataset
@@ -16,6 +15,7 @@ from fw_gear_dicom_send.network.dimse import (
     number,
 )
 from fw_gear_dicom_send.reasons import Kind, Reason
+from fw_gear_dicom_send.values import replace
 from tests.support.archive_scp import ArchiveSCP
 from tests.support.associations import associate
 from tests.support.fault_scp import A_RELEASE_RQ, FaultSCP, Peer

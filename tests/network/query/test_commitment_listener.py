@@ -4,7 +4,6 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import replace
 
 import pytest
 from pynetdicom.dsutils import encode
@@ -18,6 +17,7 @@ from fw_gear_dicom_send.network.commitment_listener import (
 )
 from fw_gear_dicom_send.network.contexts import Context
 from fw_gear_dicom_send.network.protocol import Protocol
+from fw_gear_dicom_send.values import replace
 from tests.support.pacs import free_port
 from tests.support.pdus import event_report
 from tests.support.reporting import PACS, answer, connected, report

@@ -1,11 +1,10 @@
 """Verification ends soon with a true result, whatever a server answers to a query."""
 
-from dataclasses import replace
-
 from hypothesis import given
 from hypothesis import strategies as st
 
 from fw_gear_dicom_send.network.query import FindSCU
+from fw_gear_dicom_send.values import replace
 from tests.network.test_fuzz_servers import SHORT_TIMEOUTS, messages, nothing_left, pdus
 from tests.support.fault_scp import FaultSCP, Peer
 from tests.support.fuzzing import Damage, Fuzz, damaged, in_rounds, many_damages

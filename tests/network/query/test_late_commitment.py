@@ -1,7 +1,6 @@
 """A server may report a storage commitment on another association if the gear listens for it."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from threading import Thread
 from time import sleep
 from typing import Any
@@ -14,6 +13,7 @@ from pynetdicom.pdu import P_DATA_TF
 from fw_gear_dicom_send.delivery.results import Verification
 from fw_gear_dicom_send.network.commitment import CommitmentSCU
 from fw_gear_dicom_send.network.commitment_listener import CommitmentListener
+from fw_gear_dicom_send.values import replace
 from tests.support import wording
 from tests.support.archive_scp import ArchiveSCP
 from tests.support.pacs import free_port

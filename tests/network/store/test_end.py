@@ -3,7 +3,6 @@
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from signal import Signals
 from types import FrameType
 
@@ -12,6 +11,7 @@ import pytest
 from fw_gear_dicom_send.delivery.results import Sent
 from fw_gear_dicom_send.errors import CancelledError
 from fw_gear_dicom_send.network.store import StorageSCU
+from fw_gear_dicom_send.values import replace
 from tests.support.associations import connections_to, opened
 from tests.support.fault_scp import FaultSCP, Peer, Script
 from tests.support.instances import big_instance, made_instance

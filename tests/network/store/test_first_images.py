@@ -1,13 +1,13 @@
 """An archive gets the first image of each study alone."""
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from threading import Condition
 
 from pydicom import dcmread
 from pydicom.filebase import DicomBytesIO
 
 from fw_gear_dicom_send.network.store import StorageSCU
+from fw_gear_dicom_send.values import replace
 from tests.support.instances import made_instance
 from tests.support.pacs import CStore, PythonSCP
 from tests.support.peers import peer_of

@@ -1,11 +1,10 @@
 """A rejected association is retried only if that may help."""
 
-from dataclasses import replace
-
 import pytest
 
 from fw_gear_dicom_send.network.store import RESEND_POLICY
 from fw_gear_dicom_send.reasons import Kind
+from fw_gear_dicom_send.values import replace
 from tests.support import wording
 from tests.support.clock import Clock
 from tests.support.fault_scp import FaultSCP, serve

@@ -1,13 +1,12 @@
 """Conditions for a suspect image, and for giving up on a faulty server."""
 
-from dataclasses import replace
-
 import pytest
 
 from fw_gear_dicom_send.delivery.results import Sent, Suspect
 from fw_gear_dicom_send.network.contexts import ECHO
 from fw_gear_dicom_send.network.store import RESEND_POLICY
 from fw_gear_dicom_send.reasons import Kind
+from fw_gear_dicom_send.values import replace
 from tests.support import wording
 from tests.support.clock import Clock
 from tests.support.fault_scp import FaultSCP, Peer, Script, serve

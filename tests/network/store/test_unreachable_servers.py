@@ -1,7 +1,6 @@
 """A server that provides no association fails each image with the reason."""
 
 import socket
-from dataclasses import replace
 
 import pytest
 
@@ -9,6 +8,7 @@ from fw_gear_dicom_send.errors import ServerError
 from fw_gear_dicom_send.network.store import StorageSCU
 from fw_gear_dicom_send.network.types import PeerAE
 from fw_gear_dicom_send.reasons import Kind
+from fw_gear_dicom_send.values import replace
 from tests.support import wording
 from tests.support.fault_scp import FaultSCP, Peer, Script
 from tests.support.instances import made_instance

@@ -2,11 +2,11 @@
 
 import socket
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
 
 from fw_gear_dicom_send.reasons import Kind
+from fw_gear_dicom_send.values import replace
 from tests.support import wording
 from tests.support.fault_scp import (
     A_ASSOCIATE_RQ,

@@ -4,7 +4,6 @@ import socket
 import ssl
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ from fw_gear_dicom_send.errors import ConfigError
 from fw_gear_dicom_send.network.commitment_listener import MAX_CONNECTIONS, CommitmentListener
 from fw_gear_dicom_send.network.tls import PROFILES
 from fw_gear_dicom_send.network.types import ClientCertificate, TLSConfig
+from fw_gear_dicom_send.values import replace
 from tests.support.certificates import HOST, Identity, issue
 from tests.support.pacs import free_port
 from tests.support.reporting import PACS, answer, connected, report

@@ -3,7 +3,6 @@
 import ssl
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
 
 import pytest
 
@@ -12,6 +11,7 @@ from fw_gear_dicom_send.network import preflight
 from fw_gear_dicom_send.network.tls import make_context
 from fw_gear_dicom_send.network.tls_errors import HandshakeFailure
 from fw_gear_dicom_send.network.types import TLSConfig
+from fw_gear_dicom_send.values import replace
 from tests.support import wording
 from tests.support.certificates import HOST, Identity
 from tests.support.fault_scp import FaultSCP, Peer

@@ -1,7 +1,6 @@
 """Certificates that OpenSSL accepts are used and shown, whatever other libraries think of them."""
 
 import ssl
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from fw_gear_dicom_send.network.types import (
     TLSConfig,
     UserIdentity,
 )
+from fw_gear_dicom_send.values import replace
 from tests.support import wording
 from tests.support.certificates import DAY, Identity
 from tests.support.fault_scp import FaultSCP, Peer

@@ -2,12 +2,12 @@
 
 import json
 import ssl
-from dataclasses import replace
 
 import pytest
 
 from fw_gear_dicom_send.network.tls import PROFILES, make_context
 from fw_gear_dicom_send.network.types import TLSConfig
+from fw_gear_dicom_send.values import replace
 from tests.support import wording
 from tests.support.certificates import Identity
 from tests.support.client_hello import client_hello

@@ -4,7 +4,7 @@ import os
 import ssl
 import subprocess
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from fw_gear_dicom_send.network import preflight
 from fw_gear_dicom_send.network.tls import make_context
 from fw_gear_dicom_send.network.types import TLSConfig
+from fw_gear_dicom_send.values import replace
 from tests.support import wording
 from tests.support.certificates import DAY, HOST, Identity
 from tests.support.fault_scp import FaultSCP

@@ -1,13 +1,12 @@
 """DCMTK and Orthanc accept images over TLS."""
 
-from dataclasses import replace
-
 import pytest
 
 from fw_gear_dicom_send.errors import ServerError
 from fw_gear_dicom_send.network import preflight
 from fw_gear_dicom_send.network.tls import PROFILES, make_context
 from fw_gear_dicom_send.network.types import TLSConfig
+from fw_gear_dicom_send.values import replace
 from tests.support import wording
 from tests.support.certificates import Identity
 from tests.support.instances import dataset_of, instance

@@ -3,7 +3,7 @@
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import pytest
 
@@ -12,6 +12,7 @@ from fw_gear_dicom_send.network.tls import make_context
 from fw_gear_dicom_send.network.tls_errors import explain
 from fw_gear_dicom_send.network.types import TLSConfig
 from fw_gear_dicom_send.reasons import Kind
+from fw_gear_dicom_send.values import replace
 from tests.support.certificates import HOST, Identity
 from tests.support.programs import path_of
 from tests.support.waiting import LONG_TIMEOUTS, PATIENCE

@@ -2,7 +2,6 @@
 
 import datetime
 import re
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +10,7 @@ import trustme
 from fw_gear_dicom_send.network import preflight
 from fw_gear_dicom_send.network.tls import make_context
 from fw_gear_dicom_send.network.types import TLSConfig
+from fw_gear_dicom_send.values import replace
 from tests.support import wording
 from tests.support.certificates import DAY, Identity, issue, make_self_signed
 from tests.support.fault_scp import FaultSCP
