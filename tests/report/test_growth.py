@@ -45,7 +45,7 @@ def peak(work: Callable[[int], object], number: int) -> int:
 
 
 def test_a_path_costs_little_memory() -> None:
-    """From the selection to its row in the report, each further path takes less than 1,000 bytes."""
+    """From the selection to its row in the report, a path takes less than 1,000 bytes."""
 
     def work(number: int) -> None:
         paths = [str(Path("nowhere") / f"{place}.dcm") for place in range(number)]
