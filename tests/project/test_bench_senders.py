@@ -16,7 +16,6 @@ from benchmarks.senders import Command, Gear, Replay, Sender
 from benchmarks.targets import NEAR_AND_FAR, STORESCP, WEB_SINK, Target
 from tests.support.instances import dataset_of
 from tests.support.pacs import HOST, StoreSCP
-from tests.support.programs import skip_outside_ci
 from tests.support.waiting import wait_for
 
 
@@ -62,7 +61,7 @@ def test_senders_return_the_number_of_sent_images(
 def test_a_far_server_receives_images(tmp_path: Path) -> None:
     """The gear sends to an Orthanc 10 ms away, from a session of a site that is near."""
     if reason := why_unavailable():
-        skip_outside_ci(reason)
+        pytest.skip(reason)
     data = make_ct_tgz(tmp_path / "data", 3)
     (tmp_path / "work").mkdir()
     target = next(target for target in NEAR_AND_FAR if target.name == "orthanc-10ms")

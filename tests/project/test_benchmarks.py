@@ -30,7 +30,6 @@ from benchmarks.far import FAR_HOST, FarPath, far_path, inside, why_unavailable
 from benchmarks.render import page
 from benchmarks.results import Data, Run, load, rows_of
 from benchmarks.targets import NEAR_AND_FAR, STORESCP, WEB_DISTANCE
-from tests.support.programs import skip_outside_ci
 
 ROUND_TRIP = 0.05
 ECHO = """
@@ -46,7 +45,7 @@ with socket.create_server(("", 4242)) as server:
 def path() -> Iterator[FarPath]:
     """Path of 50 ms, with an echo server at its other end."""
     if reason := why_unavailable():
-        skip_outside_ci(reason)
+        pytest.skip(reason)
     with far_path(ROUND_TRIP) as path:
         with inside(path.far):
             process = subprocess.Popen([sys.executable, "-c", ECHO])
