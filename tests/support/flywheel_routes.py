@@ -3,12 +3,12 @@
 import json
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from functools import partial
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from fw_gear_dicom_send.values import replace
 from tests.support.flywheel_http import Expired, Fault, Outage, Replace, Request, Responder, Upload
 from tests.support.flywheel_jobs import ORIGIN, USER, Call
 from tests.support.flywheel_lists import Record, Refusal, selected
