@@ -31,7 +31,7 @@ def report_name(report: Report, label: str, time: str, *, is_dry: bool = False) 
     """Return the file name of a report, at most 255 bytes; the label is safe on any file system."""
     head, tail = _head(is_dry=is_dry), f"_{time}{report.suffix}"
     safe = label
-    if not re.fullmatch(r"[\w-]+", label):
+    if not re.fullmatch(r"[\w-]([\w .-]*[\w-])?", label):
         from pathvalidate import sanitize_filename  # it takes 0.03 s to import
 
         safe = sanitize_filename(label) or "unnamed"

@@ -25,6 +25,7 @@ from ..text import quantity, sentence
 from ..values import frozen, replace
 from .concurrency import AdaptiveLimit
 from .first_encoding import first_encoding
+from .freed_memory import keep_freed_memory
 from .known_images import KnownImages
 from .quarantine import DEFAULT_QUARANTINE, QuarantinePolicy
 from .rows import Rows
@@ -102,6 +103,7 @@ def run(
             first = selection.first if is_next else None
             sender.check(first_encoding(first, config.names, folder))
             _log_selection(selection, config)
+            keep_freed_memory(selection.entries)
             known = KnownImages(sender.finder() if config.skip_existing else None)
             if earlier_reports:
                 known.add_reports(earlier_reports(folder), config.server.key)
