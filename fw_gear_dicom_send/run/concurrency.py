@@ -33,12 +33,12 @@ class ConcurrencyPolicy:
 class GrowthPolicy:
     """Policy for connections beyond those that need no proof.
 
-    An image that takes less than `near` seconds shows that the server is near. Otherwise twice as
-    many connections are tried, and kept if the rate grows by the factor `min_gain`. If not, the
-    next trial waits `rest` seconds, and after each further one twice as long, up to `max_rest`.
-    Every `check` seconds, half of the connections are tried, and kept if the rate falls at most by
-    the factor `max_loss`. A trial lasts for `images` on each connection, after a first one. An
-    image counts as one, plus its size divided by `image_bytes`.
+    An image that takes less than `near` seconds, with its conversion if it needs one, shows that
+    the server is near. Otherwise twice as many connections are tried, and kept if the rate grows by
+    the factor `min_gain`. If not, the next trial waits `rest` seconds, and after each further one
+    twice as long, up to `max_rest`. Every `check` seconds, half of the connections are tried, and
+    kept if the rate falls at most by the factor `max_loss`. A trial lasts for `images` on each
+    connection, after a first one. An image counts as one, plus its size divided by `image_bytes`.
     """
 
     near: float = 0.005
@@ -109,7 +109,8 @@ class Growth:
 
     def add(self, transfer: Transfer, begun: float, now: float) -> None:
         """Count an image that the server answered."""
-        self._shortest = min(self._shortest, transfer.seconds)
+        is_converted = transfer.crc32 is not None
+        self._shortest = min(self._shortest, now - begun if is_converted else transfer.seconds)
         if self._opening:
             self._opening -= 1
             self._begin(now)

@@ -102,6 +102,14 @@ def test_a_near_server_gets_four() -> None:
     assert server.why is Why.NEAR
 
 
+@pytest.mark.parametrize(("rate", "most"), [(1000, 16), (200, 8)], ids=["16 cores", "4 cores"])
+def test_conversion_uses_the_cores(rate: float, most: int) -> None:
+    """The server is near, but each image takes 20 ms in a decoder: the rate decides."""
+    server = Server(lambda threads: max(0.02, threads / rate))
+    server.result = lambda _: Sent(Transfer(tries=1, seconds=0.002, crc32=1))
+    assert max(server.run(2000)) == most
+
+
 def test_a_server_at_its_limit_gets_no_more() -> None:
     """A server that stores 40 images per second gets eight only while they are tried."""
     server = Server(limited(40))
