@@ -278,6 +278,8 @@ class Connection:
 
 def _rest(buffers: Sequence[Buffer], written: int) -> Sequence[Buffer]:
     """Return the data after the first `written` bytes."""
+    if written == sum(map(len, buffers)):
+        return ()
     for index, buffer in enumerate(buffers):
         if written < len(buffer):
             return [memoryview(buffer)[written:], *buffers[index + 1 :]]

@@ -241,7 +241,8 @@ def _pdus(
     missing = 0
     for block in blocks:
         view = memoryview(block)
-        while view:
+        start, end = 0, len(view)
+        while start < end:
             if not missing:
                 missing = min(size, max_fragment)
                 size -= missing
@@ -249,7 +250,7 @@ def _pdus(
                 yield _PDU_HEADER.pack(
                     _P_DATA_TF, 0, missing + _PDV_OVERHEAD, missing + 2, context_id, control
                 )
-            part = view[:missing]
-            view = view[missing:]
-            missing -= len(part)
-            yield part
+            stop = min(start + missing, end)
+            yield view[start:stop]
+            missing -= stop - start
+            start = stop
