@@ -63,8 +63,10 @@ def _quoted(word: str) -> str:
 def write(text: str) -> None:
     """Write a result to standard output, in its encoding; ignore a reader that has left.
 
-    Raises DicomSendError if writing fails for another reason, such as a full disk.
+    Raises DicomSendError if writing fails for another reason: a full disk, a closed stream.
     """
+    if not sys.stdout:
+        raise DicomSendError("Cannot write to standard output: it is closed")
     encoding = sys.stdout.encoding or "utf-8"
     try:
         sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
