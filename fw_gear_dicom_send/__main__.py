@@ -1,6 +1,5 @@
 """`dicom-send`, also as `python -m fw_gear_dicom_send`."""
 
-import os
 import signal
 import sys
 
@@ -9,8 +8,6 @@ def main() -> int:
     """Run the command line of the process; return the exit code."""
     # Until the command handles signals, Ctrl-C ends the process without a traceback.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    if not sys.stderr:  # it is closed
-        sys.stderr = open(os.devnull, "w", encoding="utf-8")
     from .cli.main import main as command  # imports the rest for 0.1 s
 
     return command()

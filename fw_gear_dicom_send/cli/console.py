@@ -27,8 +27,10 @@ class _StandardError(logging.Handler):
 def begin_logging(formatter: logging.Formatter | None = None) -> None:
     """Log to standard error, with time and level unless it is a terminal.
 
-    A `formatter` replaces this format.
+    A `formatter` replaces this format. If standard error is closed, it becomes the null device.
     """
+    if not sys.stderr:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")
     handler = _StandardError()
     layout = "%(message)s" if sys.stderr.isatty() else "%(asctime)s %(levelname)s %(message)s"
     handler.setFormatter(formatter or logging.Formatter(layout))
