@@ -27,8 +27,10 @@ class _StandardError(logging.Handler):
 def begin_logging(formatter: logging.Formatter | None = None) -> None:
     """Log to standard error, with time and level unless it is a terminal.
 
-    A `formatter` replaces this format.
+    A `formatter` replaces this format. If standard error is closed, it becomes the null device.
     """
+    if not sys.stderr:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")
     handler = _StandardError()
     layout = "%(message)s" if sys.stderr.isatty() else "%(asctime)s %(levelname)s %(message)s"
     handler.setFormatter(formatter or logging.Formatter(layout))
@@ -63,8 +65,10 @@ def _quoted(word: str) -> str:
 def write(text: str) -> None:
     """Write a result to standard output, in its encoding; ignore a reader that has left.
 
-    Raises DicomSendError if writing fails for another reason, such as a full disk.
+    Raises DicomSendError if writing fails for another reason: a full disk, a closed stream.
     """
+    if not sys.stdout:
+        raise DicomSendError("Cannot write to standard output: it is closed")
     encoding = sys.stdout.encoding or "utf-8"
     try:
         sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))

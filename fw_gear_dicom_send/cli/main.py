@@ -15,6 +15,7 @@ from .command_line import SUBCOMMANDS, parser
 from .command_options import ROWS
 from .console import begin_logging
 from .parser import is_on
+from .suggestions import check_subcommand
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +45,7 @@ def _command(argv: list[str]) -> int:
         return ExitCode.USAGE
     if _TEXTS & {*argv}:
         with suppress(UsageError):  # it follows
+            check_subcommand(argv[0], SUBCOMMANDS)
             parser().read(argv)
     from .send import send  # it takes 0.1 s to import
 

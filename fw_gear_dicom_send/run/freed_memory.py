@@ -23,9 +23,10 @@ def keep_freed_memory(entries: Iterable[FileEntry]) -> None:
     """Keep freed memory, if the files are large and the C library is glibc."""
     if sum(entry.size or MIN_SIZE for entry in entries) < MIN_SIZE:
         return
-    import ctypes
+    # Another C library, Windows, or a Python without ctypes.
+    with suppress(OSError, AttributeError, TypeError, ImportError):
+        import ctypes
 
-    with suppress(OSError, AttributeError, TypeError):  # another C library, or Windows
         library = ctypes.CDLL(None)
         library.mallopt(_TRIM_THRESHOLD, _MAX_KEPT)
         library.mallopt(_MMAP_THRESHOLD, _MAX_IN_HEAP)

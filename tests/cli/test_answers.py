@@ -63,6 +63,7 @@ ANSWERS = [
     ("ping A@h:104", 2, "ping: not found (did you mean dicom-send echo?)"),
     ("ecoh A@h:104", 2, "ecoh: not found (did you mean dicom-send echo?)"),
     ("server", 2, "server: not found (did you mean dicom-send servers?)"),
+    ("chek --help", 2, "chek: not found (did you mean dicom-send check?)"),
     # Lines of other programs
     ("-aec A host 104 DIR", 2, "write: dicom-send DIR A@host:104"),
     ("storescu -aet X -aec A h 104 DIR +sd", 2, "write: dicom-send DIR A@h:104 -aet X"),

@@ -169,3 +169,24 @@ def test_a_full_disk_under_standard_output_is_an_error(tmp_path: Path) -> None:
         )
     (line,) = ended.stderr.splitlines()
     assert (ended.returncode, "standard output" in line) == (1, True)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs a POSIX shell")
+@pytest.mark.parametrize(
+    ("closed", "option", "exit_code", "answer"),
+    [(">&-", "--help", 1, "standard output: it is closed"), ("2>&-", "--version", 0, "dicom-send")],
+)
+def test_a_closed_stream_is_no_defect(
+    tmp_path: Path, closed: str, option: str, exit_code: int, answer: str
+) -> None:
+    """The other stream has one line. A closed standard error costs the log only."""
+    ended = subprocess.run(
+        ["sh", "-c", f'"$@" {closed}', "sh", *command.arguments_of("dicom-send", option)],
+        cwd=tmp_path,
+        env=command.environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    (line,) = (ended.stdout + ended.stderr).splitlines()
+    assert (ended.returncode, answer in line) == (exit_code, True)

@@ -1,6 +1,7 @@
 """Memory that is freed stays with the process."""
 
 import ctypes
+import sys
 
 import pytest
 
@@ -47,4 +48,10 @@ def test_large_files_keep_memory(
 def test_another_c_library_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
     """The library musl has no mallopt."""
     monkeypatch.setattr(ctypes, "CDLL", lambda _: object())
+    keep_freed_memory([FileEntry(FOLDER, "a", "a", MIN_SIZE)])
+
+
+def test_a_python_without_ctypes_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """CPython is built without it where libffi is missing."""
+    monkeypatch.setitem(sys.modules, "ctypes", None)
     keep_freed_memory([FileEntry(FOLDER, "a", "a", MIN_SIZE)])
