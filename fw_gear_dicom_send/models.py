@@ -305,7 +305,8 @@ class FileReport:
     @property
     def is_unreached(self) -> bool:
         """Whether the run stopped before it processed the file."""
-        return not self.images and {remark.kind for remark in self.remarks} == {Kind.NOT_REACHED}
+        kinds = {remark.kind for remark in self.remarks}
+        return not self.images and kinds in ({Kind.NOT_REACHED}, {Kind.GIVEN_UP})
 
     @property
     def may_have_more(self) -> bool:
