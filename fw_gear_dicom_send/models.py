@@ -311,7 +311,7 @@ class FileReport:
     @property
     def may_have_more(self) -> bool:
         """Whether the file may have more images, because the run stopped before it read them."""
-        kinds = (Kind.NOT_REACHED, Kind.INTERRUPTED)
+        kinds = (Kind.NOT_REACHED, Kind.INTERRUPTED, Kind.GIVEN_UP)
         return any(remark.kind in kinds and not remark.images for remark in self.remarks)
 
     @property
