@@ -305,12 +305,13 @@ class FileReport:
     @property
     def is_unreached(self) -> bool:
         """Whether the run stopped before it processed the file."""
-        return not self.images and {remark.kind for remark in self.remarks} == {Kind.NOT_REACHED}
+        kinds = {remark.kind for remark in self.remarks}
+        return not self.images and kinds in ({Kind.NOT_REACHED}, {Kind.GIVEN_UP})
 
     @property
     def may_have_more(self) -> bool:
         """Whether the file may have more images, because the run stopped before it read them."""
-        kinds = (Kind.NOT_REACHED, Kind.INTERRUPTED)
+        kinds = (Kind.NOT_REACHED, Kind.INTERRUPTED, Kind.GIVEN_UP)
         return any(remark.kind in kinds and not remark.images for remark in self.remarks)
 
     @property

@@ -157,9 +157,7 @@ def _name(uid: str) -> str:
 def summary(account: Account) -> dict[str, Any]:
     """Return the summary as a JSON object; its only values of datasets are UIDs in remarks."""
     rows, work, verification = account.rows, account.throughput, account.verification
-    listed = rows
-    if len(rows) > MAX_FILES:
-        listed = sorted(rows, key=lambda row: row.is_complete)[:MAX_FILES]
+    listed = rows if len(rows) <= MAX_FILES else _listed(rows)
     return {
         "schema_version": SCHEMA_VERSION,
         "program": {"name": "dicom-send", "version": __version__},
@@ -206,6 +204,19 @@ def _failed(rows: Sequence[FileReport]) -> dict[str, int]:
     for remark in (remark for row in rows for remark in row.remarks if remark.failure):
         counts[remark.kind.code] += remark.count
     return dict(counts)
+
+
+def _listed(rows: Iterable[FileReport]) -> Sequence[FileReport]:
+    """Return the files to list: incomplete ones first, starting with one for each cause."""
+    known: set[Kind] = set()
+
+    def order(row: FileReport) -> int:
+        causes = {remark.kind for remark in row.remarks if remark.failure}
+        is_known = causes <= known
+        known.update(causes)
+        return 2 * row.is_complete + is_known
+
+    return sorted(rows, key=order)[:MAX_FILES]
 
 
 def _file(row: FileReport) -> dict[str, Any]:

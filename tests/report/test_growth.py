@@ -10,10 +10,12 @@ from typing import Any
 import pytest
 
 from fw_gear_dicom_send.cli.local_source import LocalSource
-from fw_gear_dicom_send.models import Container, FileEntry, FileReport, FileStatus
+from fw_gear_dicom_send.models import Container, FileEntry, FileReport, FileStatus, Remark
+from fw_gear_dicom_send.reasons import Kind, Reason
 from fw_gear_dicom_send.report.file_counts import FileCounts
 from fw_gear_dicom_send.report.run_page import MAX_FILES as MAX_LISTED
 from fw_gear_dicom_send.report.schemas import MAX_FILES, summary
+from fw_gear_dicom_send.values import replace
 from tests.support.html_reading import parsed
 from tests.support.pages import facts, render
 
@@ -84,6 +86,18 @@ def test_the_summary_lists_failed_files_first() -> None:
     whole = summary_of([*good[7:], *bad])
     assert [file["path"] for file in whole["files"]][-7:] == [row.entry.path for row in bad]
     assert whole["files_not_listed"] == 0
+
+
+def test_the_summary_lists_a_file_for_each_cause() -> None:
+    """A cause of few files among many failed ones is in the list, as others read its text there."""
+    rows = reports(2 * MAX_FILES, sent=0)
+    kinds = [*[Kind.NOT_STORED] * (len(rows) - 1), Kind.GIVEN_UP]
+    failed = [
+        replace(row, remarks=(Remark((Reason(kind),), 1, failure=True),))
+        for kind, row in zip(kinds, rows, strict=True)
+    ]
+    paths = [file["path"] for file in summary_of(failed)["files"]]
+    assert paths[:3] == [rows[place].entry.path for place in (0, -1, 1)]
 
 
 def test_the_page_has_a_bounded_size() -> None:

@@ -3,7 +3,8 @@
 import pytest
 
 from fw_gear_dicom_send.account import Account, VerificationSummary
-from fw_gear_dicom_send.models import Container, FileEntry, FileReport
+from fw_gear_dicom_send.models import Container, FileEntry, FileReport, Remark
+from fw_gear_dicom_send.reasons import Kind, Reason
 from fw_gear_dicom_send.report.wording import headline, image_counts
 from tests.support import wording
 
@@ -87,3 +88,11 @@ def test_a_run_that_was_not_verified_says_so() -> None:
 def test_a_run_is_complete_if_all_its_files_are(files: list[FileReport], is_good: bool) -> None:
     """A run without files, or with a file without images, is not: nothing was sent."""
     assert Account(rows=files).is_complete == is_good
+
+
+def test_files_that_were_not_read_after_giving_up_are_left() -> None:
+    """The closing line counts files then, as their images are unknown."""
+    reason = Reason(Kind.GIVEN_UP, "300 s")
+    unread = FileReport(ENTRY, 0, 0, (Remark((reason,), 0, failure=True),))
+    account = Account(rows=(file(1, 1), file(1, 0), unread, unread), given_up=reason)
+    assert headline(account).endswith(" 1 of 4 files sent, 3 left")

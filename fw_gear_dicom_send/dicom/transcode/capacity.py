@@ -39,11 +39,14 @@ def _groups(system: Path) -> Iterator[Path]:
     In a container, the root of a hierarchy is often the group of the container itself.
     """
     for line in _text(system / "proc/self/cgroup").splitlines():
-        _, controllers, group = line.split(":", 2)
-        root = system / CONTROLS / controllers.removeprefix("name=")
-        for folder in (root / group.strip("/"), *(root / group.strip("/")).parents):
-            if folder.is_relative_to(root):
-                yield folder
+        _, _, controllers_and_group = line.partition(":")
+        controllers, _, group = controllers_and_group.partition(":")
+        # Some systems mount "cpuacct,cpu" as "cpu,cpuacct", with a link for each controller.
+        for name in {controllers, *controllers.split(",")}:
+            root = system / CONTROLS / name
+            for folder in (root / group.strip("/"), *(root / group.strip("/")).parents):
+                if folder.is_relative_to(root):
+                    yield folder
 
 
 def _quotas(folders: list[Path]) -> Iterator[float]:
@@ -67,8 +70,9 @@ def _memory_limits(folders: list[Path]) -> Iterator[int]:
 def _available_memory(system: Path) -> Iterator[int]:
     """Yield the memory of the machine that is available, in bytes."""
     for line in _text(system / "proc/meminfo").splitlines():
-        if line.startswith("MemAvailable:"):
-            yield int(line.split()[1]) * KIBIBYTE
+        name, *value = line.split()[:2] or [""]
+        if name == "MemAvailable:" and value and value[0].isdecimal():
+            yield int(value[0]) * KIBIBYTE
 
 
 def _text(path: Path) -> str:

@@ -96,7 +96,9 @@ class Input:
             raise UnconvertibleError("an element has no VR")
         vr = code.decode("ascii")
         if vr not in SHORT_VRS:
-            (length,) = layouts.length.unpack_from(self._buffer, self._take(layouts.length.size))
+            # The buffer is another one after a chunk was read.
+            start = self._take(layouts.length.size)
+            (length,) = layouts.length.unpack_from(self._buffer, start)
         return Header(tag, vr, length)
 
     def _take(self, size: int) -> int:

@@ -63,6 +63,12 @@ def test_limits_of_version_1(
     assert number(tmp_path, files, IN_V1) == expected
 
 
+def test_controllers_in_another_order(tmp_path: Path) -> None:
+    """The hierarchy of several controllers is found by the link for each of them."""
+    files = {"cpu/d/cpu.cfs_quota_us": "300000", "cpu/d/cpu.cfs_period_us": "100000"}
+    assert number(tmp_path, files, "4:cpuacct,cpu:/d\n") == 3
+
+
 def test_limits_of_the_machine(tmp_path: Path) -> None:
     """CPU affinity and available memory count without any control group."""
     assert number(tmp_path, {}, "", cores=3) == 3
@@ -79,7 +85,9 @@ def test_limits_that_make_no_sense(text: str, tmp_path: Path) -> None:
 def test_limits_that_cannot_be_read(tmp_path: Path) -> None:
     """They are ignored, as on systems without control groups."""
     (tmp_path / "sys/fs/cgroup/cpu.max").mkdir(parents=True)
-    assert number(tmp_path, {}) == 16
+    assert number(tmp_path, {}, "\ngarbage\n0:half\n") == 16
+    (tmp_path / "proc/meminfo").write_text("\nMemAvailable:\nMemAvailable: many kB\n")
+    assert max_processes(5, tmp_path) == 5
     assert max_processes(5, tmp_path / "missing") == 5
 
 
