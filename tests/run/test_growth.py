@@ -57,7 +57,7 @@ class Server:
 
     def _busy(self, at_work: list[tuple[float, int, ExitStack]]) -> int:
         """Return the number of images at work, without late ones after a trial."""
-        is_over = self.trims[-1:] == [4]
+        is_over = self.trims and self.limit.allowed == 4
         return sum(not is_over or connection < self.served for _, connection, _ in at_work)
 
     def _answered(self, seconds: float) -> StoreResult:
@@ -167,6 +167,7 @@ def test_an_image_that_gets_no_answer_is_a_loss_of_speed() -> None:
     allowed = server.run(200)
     assert allowed.index(8) < 30
     assert set(allowed[60:]) == {4}
+    assert server.trims == [8, 4 + 4]
     assert server.now < 90
 
 
