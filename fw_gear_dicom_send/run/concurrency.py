@@ -283,7 +283,10 @@ class AdaptiveLimit:
         finally:
             with self._changed:
                 now = self._clock()
+                set_aside = self._growth.set_aside
                 self._growth.end_image(begun)
+                if self._growth.set_aside < set_aside:
+                    self._trim(self._allowed + self._growth.set_aside)
                 self._images += 1
                 self._cpu_seconds += self._cpu_clock() - start
                 self._note(work.result, begun, now)
