@@ -96,7 +96,9 @@ class AssociationPool:
                 assoc.abort()
             with self._changed:
                 state.lent.remove(assoc)
-                is_surplus = is_intact and state.number >= state.useful
+                # The peer may not answer those that are being opened: they replace no others.
+                number = len(state.idle) + len(state.lent)
+                is_surplus = is_intact and number >= state.useful
                 if is_intact and not is_surplus:
                     state.idle.append(assoc)
                     state.is_parallel = state.is_parallel or assoc in state.earlier

@@ -59,7 +59,8 @@ class Growth:
     """Decides how many connections help, beyond those that need no proof.
 
     The rate follows from the seconds of each image: a run that waits for files says nothing about
-    the server. `_begun` has the times at which the images at work began.
+    the server. `_begun` has the times at which the images at work began, and `_set_aside` those of
+    images that wait too long for their answer.
 
     The mutable state is all attributes except the constructor's arguments. The caller holds a lock.
     """
@@ -74,6 +75,7 @@ class Growth:
         self._rest = policy.rest
         self._next_up = self._next_down = -inf
         self._begun: list[float] = []
+        self._set_aside: list[float] = []
         self.restart(1, -inf)
 
     @property
@@ -98,14 +100,19 @@ class Growth:
         """Number of images at work, without those that were set aside."""
         return len(self._begun)
 
+    @property
+    def set_aside(self) -> int:
+        """Number of images that were set aside, and have not ended."""
+        return len(self._set_aside)
+
     def begin_image(self, now: float) -> None:
         """Record that a thread begins an image."""
         self._begun.append(now)
 
     def end_image(self, begun: float) -> None:
         """Record that a thread ends the image that it began at a time."""
-        if begun in self._begun:
-            self._begun.remove(begun)
+        times = self._begun if begun in self._begun else self._set_aside
+        times.remove(begun)
 
     def add(self, transfer: Transfer, begun: float, now: float) -> None:
         """Count an image that the server answered."""
@@ -179,6 +186,7 @@ class Growth:
             late = self._late(now)
             # They must not keep the place of images that other connections can send.
             self._begun = [begun for begun in self._begun if begun not in late]
+            self._set_aside += late
             self._rest = policy.max_rest if late else self._rest
             self._next_up = now + self._rest
             self._rest = min(2 * self._rest, policy.max_rest)
@@ -218,7 +226,8 @@ class AdaptiveLimit:
     ) -> None:
         """Allow at most `parallel.most` threads; `cpu_clock` returns the CPU time of a thread.
 
-        `trim` gets the number of connections that help, whenever more than `assured` do or did.
+        `trim` gets the number of connections that help, whenever more than `assured` do or did. The
+        connections of images that were set aside count too: others must not make room for them.
         """
         self._parallel = parallel
         self._policy = policy
@@ -246,12 +255,16 @@ class AdaptiveLimit:
         """Largest number of threads that may ever send."""
         return self._parallel.most
 
-    def used(self, facts: SenderFacts) -> ConnectionsUsed | None:
-        """Return the numbers of connections so far, None without any."""
+    def used(self, facts: SenderFacts, *, by_study: bool = False) -> ConnectionsUsed | None:
+        """Return the numbers of connections so far, None without any.
+
+        A run `by_study` has a connection for each study at work, whatever this limit allows.
+        """
         if not facts.peak:
             return None
         why = Why.REFUSED if facts.is_refused else self._growth.why
-        return ConnectionsUsed(min(self._allowed, facts.peak), facts.peak, facts.noun, why)
+        number = facts.peak if by_study else min(self._allowed, facts.peak)
+        return ConnectionsUsed(number, facts.peak, facts.noun, why)
 
     @contextmanager
     def slot(self) -> Iterator[Work]:
@@ -271,7 +284,10 @@ class AdaptiveLimit:
         finally:
             with self._changed:
                 now = self._clock()
+                set_aside = self._growth.set_aside
                 self._growth.end_image(begun)
+                if self._growth.set_aside < set_aside:
+                    self._trim(self._allowed + self._growth.set_aside)
                 self._images += 1
                 self._cpu_seconds += self._cpu_clock() - start
                 self._note(work.result, begun, now)
@@ -327,4 +343,4 @@ class AdaptiveLimit:
             self._changed.notify(allowed - before)
         self._growth.restart(allowed, now)
         if max(allowed, before) > self._parallel.assured:
-            self._trim(allowed)
+            self._trim(allowed + self._growth.set_aside)

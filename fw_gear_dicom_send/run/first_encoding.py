@@ -5,7 +5,7 @@ from contextlib import closing, suppress
 from itertools import islice
 from pathlib import Path
 
-from ..archive import Archive, Member, is_archive_name
+from ..archive import Archive, Limits, Member, is_archive_name
 from ..dicom.part10 import skips
 from ..dicom.stamp import stamp
 from ..dicom.types import SOPInstance
@@ -14,6 +14,8 @@ from ..models import NameChoice
 _MAX_ARCHIVE = 1 << 28
 """Maximum size of an archive, in bytes, whose list and first image are read twice."""
 _MAX_MEMBERS = 3
+_LIMITS = Limits(member=1 << 25, archive=1 << 25, ratio=0)
+"""Limits on the data that is unpacked twice."""
 
 
 def first_encoding(path: Path | None, names: NameChoice, work: Path) -> tuple[str, str] | None:
@@ -26,7 +28,7 @@ def first_encoding(path: Path | None, names: NameChoice, work: Path) -> tuple[st
         file = _any_file(path, names) if path and path.is_dir() else path
         if not file or (is_archive_name(file.name) and file.stat().st_size > _MAX_ARCHIVE):
             return None
-        with closing(Archive(file, work, skips)) as archive:
+        with closing(Archive(file, work, skips, _LIMITS)) as archive:
             for task in islice(archive.tasks(), _MAX_MEMBERS):
                 item = task() if callable(task) else task
                 instance = stamp(item.content, None, work) if isinstance(item, Member) else None

@@ -186,7 +186,8 @@ class _Sending:
         rows = self._rows.current()
         account = reports.account(self._sender, rows, sink.rows(rows), verifications, error)
         if self._limit:
-            account = replace(account, connections=self._limit.used(self._sender.facts()))
+            by_study, facts = self._config.association_per_study, self._sender.facts()
+            account = replace(account, connections=self._limit.used(facts, by_study=by_study))
         if account.has_started or sink.reports_failed_starts:
             return reports.publish(sink, account, verifications)
         reports.discard()

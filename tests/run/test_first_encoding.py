@@ -79,6 +79,10 @@ def large_in(folder: Path) -> Path:
     return sparse(path, 1 << 29, path.read_bytes())
 
 
+def bomb_in(folder: Path) -> Path:
+    return zip_of(folder / "a.zip", [ArchiveMember("a.dcm", IMAGE + bytes(1 << 25))])
+
+
 @pytest.mark.parametrize(
     "make",
     [
@@ -91,8 +95,9 @@ def large_in(folder: Path) -> Path:
         fifo_in,
         lambda folder: zip_of(folder / "a.zip", [*OTHERS, *MEMBERS]),
         large_in,
+        bomb_in,
     ],
-    ids=["none", "empty", "missing", "text", "damaged", "nested", "FIFO", "late", "large"],
+    ids=["none", "empty", "missing", "text", "damaged", "nested", "FIFO", "late", "large", "bomb"],
 )
 def test_without_an_image_at_once_there_is_none(
     make: Callable[[Path], Path | None], tmp_path: Path

@@ -57,7 +57,7 @@ class Server:
 
     def _busy(self, at_work: list[tuple[float, int, ExitStack]]) -> int:
         """Return the number of images at work, without late ones after a trial."""
-        is_over = self.trims[-1:] == [4]
+        is_over = self.trims and self.limit.allowed == 4
         return sum(not is_over or connection < self.served for _, connection, _ in at_work)
 
     def _answered(self, seconds: float) -> StoreResult:
@@ -175,6 +175,7 @@ def test_an_image_that_gets_no_answer_is_a_loss_of_speed() -> None:
     allowed = server.run(200)
     assert allowed.index(8) < 30
     assert set(allowed[60:]) == {4}
+    assert server.trims == [8, 4 + 4, 4 + 3, 4 + 2, 4 + 1, 4]
     assert server.now < 90
 
 
@@ -261,3 +262,10 @@ def test_whole_studies_get_four() -> None:
     """An association for each study is not tried."""
     parallel = Parallel.of(0, by_study=True)
     assert (parallel.assured, parallel.most, parallel.why) == (4, 4, Why.BY_STUDY)
+
+
+def test_a_run_by_study_used_as_many_as_were_open() -> None:
+    """The limit does not apply to it."""
+    used = Server(distant).limit.used(SenderFacts(peak=3), by_study=True)
+    assert used
+    assert (used.number, used.peak) == (3, 3)

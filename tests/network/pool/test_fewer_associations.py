@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable
 
 from tests.support.fault_scp import FaultSCP, Peer
-from tests.support.pool import ct, scu_of, send_in_threads
+from tests.support.pool import ct, results_of, scu_of, send_in_threads, start
 from tests.support.results import SENT
 from tests.support.waiting import PATIENCE, wait_for
 
@@ -52,3 +52,29 @@ def test_released_associations_come_back() -> None:
         assert scu.facts().connections == 1
         scu.close()
         assert server.connections == 5
+
+
+def test_associations_stay_while_others_are_being_opened() -> None:
+    """A peer that answers two of four requests goes on with two associations."""
+    end = threading.Event()
+
+    def hang(peer: Peer) -> None:
+        peer.read_request()
+        end.wait(PATIENCE)
+
+    def script(peer: Peer) -> None:
+        peer.accept()
+        assert wait_for(lambda: server.connections == 4)
+        while True:
+            peer.answer(peer.read_image())
+
+    with FaultSCP(script, script, hang) as server:
+        scu = scu_of(server)
+        sending = start(scu, ct(*range(4)))
+        assert wait_for(lambda: server.connections == 4)
+        scu.trim(2)
+        assert send_in_threads(scu, ct(*range(4, 12)), 2) == [SENT] * 8
+        assert results_of(sending) == [SENT] * 4
+        assert (server.connections, server.ends) == (4, [])
+        end.set()
+        scu.close()
