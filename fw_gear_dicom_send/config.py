@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
@@ -18,6 +18,7 @@ from .option_types import Option, Place, check_all
 from .option_values import FILE
 from .options import OPTIONS, Options
 from .server_url import ServerURL
+from .text import printable
 from .values import field, frozen, replace
 
 log = logging.getLogger(__name__)
@@ -38,6 +39,10 @@ _VERIFY_WEB = {"find": "QIDO-RS", "content": "WADO-RS"}
 """Service for each value of the option `verify`."""
 _WEB_ONLY = ("authorization", "on_conflict", "images_per_request")
 _FILES = tuple(option.name for option in OPTIONS if option.type is FILE)
+_FORMER = ("report", "instance_report", "html_report", "summary_report")
+"""Options of earlier versions that `report_files` replaces."""
+_MAX_NAMES = 300
+"""Maximum number of characters of ignored names in the log."""
 
 
 @frozen(kw_only=True)
@@ -140,6 +145,7 @@ def parse(config_json: Mapping[str, Any]) -> GearConfig:
     """
     given, inputs = config_json.get("config", {}), config_json.get("inputs", {})
     options = {name: value for name, value in given.items() if name in _OF_GEAR}
+    _log_ignored(sorted(given.keys() - _OF_GEAR))
     given_files = {name: inputs[name] for name in _FILES if inputs.get(name) is not None}
     files = {name: _input_path(name, file) for name, file in given_files.items()}
     api_key = (inputs.get("api-key") or {}).get("key")
@@ -182,6 +188,14 @@ def checked(given: Mapping[str, Any], place: Place) -> dict[str, Any]:
                 allowed = "a PEM file, because key and cert need each other"
                 raise ConfigError(name, None, allowed)
     return options
+
+
+def _log_ignored(names: Sequence[str]) -> None:
+    """Log the options that this version does not have. A saved configuration may have them."""
+    if names:
+        former = ", ".join(name for name in names if name in _FORMER)
+        hint = f"; use report_files instead of {former}" if former else ""
+        log.warning("Ignored unknown options: %s%s", printable(", ".join(names))[:_MAX_NAMES], hint)
 
 
 def server_name(address: PeerAE | ServerURL, profile: str) -> ServerName:

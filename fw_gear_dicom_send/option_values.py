@@ -9,6 +9,7 @@ from typing import Any
 
 from .bandwidth import Timetable
 from .option_types import OptionType, same
+from .report_names import Report
 from .server_url import ServerURL, is_url, without_secrets
 from .values import replace
 
@@ -176,6 +177,12 @@ def _is_timetable(given: str) -> bool:
         return False
 
 
+def _names(given: str) -> set[str]:
+    """Return the names in a choice of reports, in lower case; `none` alone is no name."""
+    names = {name.strip().lower() for name in given.split(",")} - {""}
+    return set() if names == {"none"} else names
+
+
 def _is_flywheel_tag(given: Any) -> bool:
     tag = given.strip() if isinstance(given, str) else "\n"
     return tag.isprintable() and len(tag) <= _MAX_FLYWHEEL_TAG
@@ -254,6 +261,14 @@ NUMBER_OR_AUTO = OptionType(
     lambda given: _NUMBERS[str(given)],
     {"type": "string"},
     metavar="N",
+)
+REPORT_FILES = OptionType(
+    f"none, or some of {', '.join(sorted(Report))}, separated by commas",
+    lambda given: isinstance(given, str) and _names(given) <= {*Report},
+    lambda given: tuple(sorted(map(Report, _names(given)))),
+    {"type": "string"},
+    show=lambda value: ", ".join(value) or "none",
+    metavar="REPORTS",
 )
 AE = plain(16, "AE")
 AE_OR_NONE = plain(16, "AE", may_be_empty=True)

@@ -17,6 +17,7 @@ from .option_values import (
     NUMBER_OR_AUTO,
     PRIVATE_GROUP,
     RATE,
+    REPORT_FILES,
     TIMETABLE,
     TLS_PROFILE,
     Auto,
@@ -28,6 +29,7 @@ from .option_values import (
     several,
     whole,
 )
+from .report_names import Report
 from .values import frozen
 
 MAX_ASSOCIATIONS = 16
@@ -39,7 +41,6 @@ _with_tls = partial(_tls, needs="tls_enabled")
 _element = partial(option, Group.ELEMENT, needs="stamp")
 _sending = partial(option, Group.SENDING)
 _proof = partial(option, Group.PROOF)
-_reports = partial(option, Group.REPORTS, BOOLEAN)
 _NOT_COMMAND = Place.GEAR | Place.BATCH
 _flywheel_files = partial(option, Group.FILES, where=_NOT_COMMAND)
 _downloading = partial(option, Group.SENDING, where=_NOT_COMMAND)
@@ -59,17 +60,6 @@ def _tls_file(text: str, ending: str = "") -> Any:
     rule = f" The name must end with {ending}." if ending else ""
     batch = f"{text} Give the name of a file on the session's project.{rule}"
     return option(Group.TLS, FILE, None, text, where=Place.COMMAND | Place.BATCH, batch=batch)
-
-
-def _further(what: str) -> Any:
-    """Return the option for a report besides the one on files."""
-    return _reports(
-        True,
-        f"Attach {what}. Needs report.",
-        command=f"Write {what}. Needs --report.",
-        batch=f"Attach {what} to each session.",
-        needs="report",
-    )
 
 
 @frozen(kw_only=True)
@@ -274,19 +264,19 @@ class Options:
         "client, headers, or a service-account key of Google.",
         "authorization.json",
     )
-    report: bool = _reports(
-        True,
-        "Write and attach a report with a row for each file (CSV). If false, the three other "
-        "reports are off too.",
-        where=Place.GEAR | Place.COMMAND,
-        command="Write a report with a row for each folder and archive (CSV). Without it, the "
-        "three other reports are off too.",
-        brief="Write no reports",
+    report_files: tuple[Report, ...] = option(
+        Group.REPORTS,
+        REPORT_FILES,
+        "files, images, page, summary",
+        "Reports to write and attach: files and images (CSV, a row for each file or image), page "
+        "(HTML) and summary (JSON). none: no report. resume needs images.",
+        batch="Reports to attach to each session: files and images (CSV, a row for each file or "
+        "image), page (HTML) and summary (JSON). The batch needs files, and summary for causes.",
+        brief="Reports to write, such as page; or none",
     )
-    instance_report: bool = _further("a report with a row for each image (CSV)")
-    html_report: bool = _further("a page with the results of the run (HTML)")
-    summary_report: bool = _further("a summary of the run for programs (JSON)")
-    show_member_names: bool = _reports(
+    show_member_names: bool = option(
+        Group.REPORTS,
+        BOOLEAN,
         False,
         "Show the names of archive members in the log and the per-image report. These names may "
         "identify patients. If false, members appear by number.",

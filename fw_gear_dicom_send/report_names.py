@@ -1,7 +1,8 @@
 """Names of all reports, as they are written and as they are found again."""
 
 import re
-from enum import Enum
+from enum import StrEnum
+from typing import Self
 
 MAX_NAME = 255
 """Maximum length of a file name in bytes."""
@@ -13,18 +14,22 @@ _TIME_AT_END = re.compile(rf"_({_TIME})[^\d]*")
 _PER_IMAGE = re.compile(r"dicom-send_report-.*_instances\.csv", re.DOTALL)
 
 
-class Report(Enum):
-    """A report of a run: the end of its file name, and its name in the log."""
+class Report(StrEnum):
+    """A report of a run: its word in options, the end of its file name, its name in the log."""
 
-    IMAGES = ("_instances.csv", "per-image report")
-    PAGE = (".html", "page")
-    SUMMARY = ("_summary.json", "summary")
-    FILES = (".csv", "report")
+    suffix: str
+    text: str
 
-    def __init__(self, suffix: str, text: str) -> None:
-        """Take the end of the file name, and the name in the log."""
-        self.suffix = suffix
-        self.text = text
+    IMAGES = ("images", "_instances.csv", "per-image report")
+    PAGE = ("page", ".html", "page")
+    SUMMARY = ("summary", "_summary.json", "summary")
+    FILES = ("files", ".csv", "report")
+
+    def __new__(cls, word: str, suffix: str, text: str) -> Self:
+        """Take the word, the end of the file name, and the name in the log."""
+        member = str.__new__(cls, word)
+        member._value_, member.suffix, member.text = word, suffix, text
+        return member
 
 
 def report_name(report: Report, label: str, time: str, *, is_dry: bool = False) -> str:

@@ -10,6 +10,7 @@ from fw_gear_dicom_send.errors import ConfigError
 from fw_gear_dicom_send.models import Container
 from fw_gear_dicom_send.network.types import PeerAE
 from fw_gear_dicom_send.option_values import ConversionMode
+from fw_gear_dicom_send.report_names import Report
 from tests.support.engine_config import REQUIRED, config_json
 
 
@@ -26,7 +27,7 @@ def test_defaults_are_the_manifests() -> None:
     assert config.bandwidth_limit == 0
     assert config.conversion is ConversionMode.WHEN_NEEDED
     assert config.associations == 0
-    assert config.report is True
+    assert config.report_files == (Report.FILES, Report.IMAGES, Report.PAGE, Report.SUMMARY)
     assert config.input_file is None
 
 
@@ -44,7 +45,7 @@ def test_given_options_are_used() -> None:
             send_retry_time=3600,
             response_timeout=60,
             associations=16,
-            report=False,
+            report_files="Page",
         ),
     )
     assert config.address == PeerAE("pacs.example.org", 11112, "PACS", "SENDER")
@@ -54,7 +55,7 @@ def test_given_options_are_used() -> None:
     assert config.send_retry_time == 3600
     assert config.response_timeout == 60
     assert config.associations == 16
-    assert config.report is False
+    assert config.report_files == (Report.PAGE,)
 
 
 def test_options_of_the_command_have_no_effect_on_the_gear() -> None:
@@ -62,6 +63,22 @@ def test_options_of_the_command_have_no_effect_on_the_gear() -> None:
     config = parse(config_json(stamp=False, key="k.pem", tls_enabled=True))
     assert config.tag == PrivateTag(0x0021, "Flywheel", "DICOM send")
     assert config.key is None
+
+
+def test_options_of_other_versions_are_ignored(caplog: pytest.LogCaptureFixture) -> None:
+    """One line names them, without values, and the option that replaces those for reports."""
+    former = {"report": False, "html_report": "a secret"}
+    config = parse(config_json(**former, **{"a\nb": 1}, port=11112))
+    assert (config.port, len(config.report_files)) == (11112, 4)
+    assert caplog.messages == [
+        "Ignored unknown options: a\\nb, html_report, report; use report_files instead of "
+        "html_report, report"
+    ]
+    caplog.clear()
+    parse(config_json(**{f"{number}" * 20: number for number in range(100)}))
+    assert len(caplog.messages) == 1
+    assert len(caplog.text) < 500
+    assert "report_files" not in caplog.text
 
 
 def test_required_options_are_required() -> None:

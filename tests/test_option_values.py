@@ -4,6 +4,7 @@ import pytest
 
 from fw_gear_dicom_send.config import parse
 from fw_gear_dicom_send.option_values import ConversionMode
+from fw_gear_dicom_send.report_names import Report
 from tests.support import wording
 from tests.support.engine_config import config_json, refusal
 
@@ -204,7 +205,7 @@ def test_the_response_timeout_is_positive() -> None:
 
 
 @pytest.mark.parametrize(
-    "option", ["report", "debug", "tls_enabled", "tls_require_peer_cert", "tls_check_hostname"]
+    "option", ["debug", "tls_enabled", "tls_require_peer_cert", "tls_check_hostname"]
 )
 @pytest.mark.parametrize("given", ["true", 1, None])
 def test_switches_are_true_or_false(option: str, given: object) -> None:
@@ -229,6 +230,27 @@ def test_commas_separate_several_values(given: str, parts: tuple[str, ...]) -> N
     assert config.names.include.patterns == parts
     assert config.names.exclude.patterns == parts
     assert (config.modality, config.file_tags) == (parts, parts)
+
+
+@pytest.mark.parametrize(
+    ("given", "chosen"),
+    [
+        ("", ()),
+        (" None ", ()),
+        (" , ", ()),
+        ("SUMMARY,files, summary,", (Report.FILES, Report.SUMMARY)),
+    ],
+)
+def test_reports_are_chosen_by_name(given: str, chosen: tuple[Report, ...]) -> None:
+    """Order, case and repetition do not matter."""
+    assert parse(config_json(report_files=given)).report_files == chosen
+
+
+@pytest.mark.parametrize("given", ["file", "none, files", "files images", True, None, ["files"]])
+def test_other_reports_are_rejected(given: object) -> None:
+    """The error lists the reports."""
+    allowed = "none, or some of files, images, page, summary, separated by commas"
+    assert refusal(report_files=given) == f"report_files: {given!r} {wording.ALLOWED}: {allowed}"
 
 
 @pytest.mark.parametrize("file_types", ["archive", "DICOM", "", None, ["dicom"]])

@@ -13,6 +13,7 @@ from ..errors import ConfigError, UsageError
 from ..flywheel.site import left_out_for
 from ..option_types import Group, flag
 from ..options import OPTIONS
+from ..report_names import Report
 from ..server_url import is_url
 from ..text import quantity
 from .models import SERVER_OPTIONS, Gear, Plan, Project, Session
@@ -40,6 +41,8 @@ def check(config: Mapping[str, Any], files: Mapping[str, str]) -> GearConfig:
             "destination": {"type": "session", "id": "any"},
         }
     )
+    if Report.FILES not in checked.report_files:
+        raise ConfigError("report_files", config["report_files"], "with files, which gather merges")
     for row in OPTIONS:
         # The site rejects jobs with other types than those of the manifest.
         if row.type.schema.get("type") == "integer" and isinstance(config.get(row.name), float):

@@ -78,7 +78,12 @@ def parser() -> Parser:
     for group in Group:
         command.add_options(group.title, [row for row in rows if row.group is group])
     command.add_argument(
-        "--no-reports", dest="report", action="store_false", default=SUPPRESS, help=SUPPRESS
+        "--no-reports",
+        dest="report_files",
+        action="store_const",
+        const="none",
+        default=SUPPRESS,
+        help="Write no reports. Same as --report-files none.",
     )
     add_help(command, _BRIEF_DESCRIPTION, _BRIEF_EPILOG)
     add_version(command)

@@ -135,7 +135,7 @@ def _run(arguments: Arguments, results: _Results) -> int:
 
         work = command.work_folder or Path(gettempdir())
         with (
-            folder_for_run(command.report_folder, is_needed=config.report) as folder,
+            folder_for_run(command.report_folder, is_needed=bool(config.report_files)) as folder,
             _listener(command.commit_port, config) or nullcontext() as listener,
             senders.of(config, work, listener=listener) as sender,
         ):

@@ -11,6 +11,8 @@ from .console import command_line
 from .server_words import parse, word_of
 
 _MIN_LENGTH = 2
+_FORMER_REPORT = re.compile(r"(no-)?((instance|html|summary)-)?report$")
+"""End of an option that `report_files` replaces."""
 _SYNONYMS = {
     "ping": "echo",
     "test": "echo",
@@ -35,7 +37,8 @@ def similar(word: str, known: Iterable[str]) -> str:
 
     words = {_plain(one): one for one in reversed(list(known))}
     typed = _plain(word)
-    begun = [plain for plain in reversed(words) if plain.startswith(typed)]
+    starts = typed, _FORMER_REPORT.sub("report-files", typed)
+    begun = [plain for plain in reversed(words) if plain.startswith(starts)]
     found = begun or get_close_matches(typed, words, n=1)
     is_long = len(typed) >= _MIN_LENGTH
     return f" (did you mean {words[found[0]]}?)" if found and is_long else ""

@@ -100,7 +100,7 @@ class Reports:
         self._is_refused = False
         self._is_kept = False
         self.images: ImagesCSV | None = None
-        if config.report and config.instance_report:
+        if Report.IMAGES in config.report_files:
             self.images = ImagesCSV(self._path(Report.IMAGES), server, self._program)
 
     @property
@@ -180,8 +180,7 @@ class Reports:
         report on files cannot be written, its rows are logged.
         """
         self._log(account)
-        if self._config.report:
-            account = self._publish(sink, account, verifications)
+        account = self._publish(sink, account, verifications)
         if self._program is Program.GEAR:
             # The closing line of the command has the counts.
             if account.has_started:
@@ -223,20 +222,22 @@ class Reports:
     def _publish(
         self, sink: ReportSink, account: Account, verifications: Verifications | None
     ) -> Account:
-        text = files_csv.render_csv(account.rows, self._program)
-        if not self._write(Report.FILES, text):
-            log.error("Rows of the report:\n%s", text.rstrip())
+        chosen = self._config.report_files
+        if Report.FILES in chosen:
+            text = files_csv.render_csv(account.rows, self._program)
+            if not self._write(Report.FILES, text):
+                log.error("Rows of the report:\n%s", text.rstrip())
         if self.images:
             if self.images.close(verifications):
                 self._written.append(Report.IMAGES)
             self._is_whole &= not self.images.has_failed
-        if self._config.html_report:
+        if Report.PAGE in chosen:
             with surviving("The page about the run"):
                 self._write(Report.PAGE, run_page.render(self._with_reports(account)))
             self._is_whole &= Report.PAGE in self._written
         account = self._with_reports(account)
         self._deliver(sink, self._written)
-        if self._config.summary_report:
+        if Report.SUMMARY in chosen:
             summary = json.dumps(schemas.summary(account), indent=2)
             if self._write(Report.SUMMARY, f"{summary}\n"):
                 self._deliver(sink, [Report.SUMMARY])

@@ -24,14 +24,14 @@ def test_plan_is_shown_before_the_confirmation(
     for number in range(22):
         world.add(f"Visit {number}")
     caplog.clear()
-    options = ("--not-yet-sent", "--port", "11112", "--verify", "find", "--no-instance-report")
+    options = ("--not-yet-sent", "--port", "11112", "--verify", "find", "--report-files", "files")
     assert world.run("start", "--project", "lab/Study", *TO, *options) == 2
     first = world.session_of("Visit 0")
     lines = [record.getMessage() for record in caplog.records]
     assert lines[:4] == [
         "Gear: dicom-send 5.0.0",
         "Destination: ARCHIVE at pacs.example.org, port 11112",
-        "Options: --no-instance-report, --verify find",
+        "Options: --report-files files, --verify find",
         "Sessions: 22",
     ]
     url = f"{world.site.url}/#/projects/{world.project}/sessions/{first}"
@@ -116,6 +116,17 @@ def test_jobs_have_only_the_given_options(world: World) -> None:
         "tls_check_hostname": True,
     }
     assert (job["tags"], job["inputs"]) == (["hpc", "night"], {})
+
+
+@pytest.mark.parametrize("chosen", ["none", "images,page"])
+def test_a_batch_needs_the_report_on_files(
+    world: World, caplog: pytest.LogCaptureFixture, chosen: str
+) -> None:
+    """Its table is merged from them."""
+    world.add("Visit 1")
+    assert world.start("--no-follow", "--report-files", chosen) == 2
+    assert f"--report-files: '{chosen}' was given; allowed: with files" in caplog.text
+    assert world.start("--no-follow", "--report-files", "files") == 0
 
 
 def test_option_unknown_to_the_sites_gear_is_rejected(

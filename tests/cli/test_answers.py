@@ -22,6 +22,9 @@ called_ae = "ARCHIVE"
 [other]
 host = "127.0.0.1"
 called_ae = "OTHER"
+[former]
+host = "127.0.0.1"
+summary_report = false
 [wrong]
 host = "127.0.0.1"
 calling = "ME"
@@ -34,6 +37,9 @@ ANSWERS = [
     ("DIR A@h:1 --tls", 2, "unknown option --tls (did you mean --tls-enabled?)"),
     ("DIR A@h:1 --dryrun", 2, "unknown option --dryrun (did you mean --dry-run?)"),
     ("DIR A@h:1 --skip_existing", 2, "unknown option --skip_existing (did you mean --skip-"),
+    ("DIR A@h:1 --no-html-report", 2, "option --no-html-report (did you mean --report-files?)"),
+    ("DIR A@h:1 --report", 2, "unknown option --report (did you mean --report-files?)"),
+    ("DIR A@h:1 --report-files csv", 2, "allowed: none, or some of files, images, page, summary"),
     ("DIR A@h:1 --xyzzy", 2, "unknown option --xyzzy; see dicom-send --help"),
     ("echo A@h:1 --jsn", 2, "unknown option --jsn (did you mean --json?)"),
     ("DIR A@h:1 --tls-enabled false", 2, "--tls-enabled takes no value: write --no-tls-enabled"),
@@ -47,6 +53,7 @@ ANSWERS = [
     ("DIR --server archiv", 2, "(did you mean archive?); known servers: flat, archive, other"),
     ("DIR flat", 2, "[flat]: not a table"),
     ("DIR wrong", 2, "[wrong] calling: unknown key (did you mean calling_ae?); allowed: "),
+    ("DIR former", 2, "summary_report: unknown key (did you mean report_files?); allowed: "),
     ("DIR A@h:1 B@h:2", 2, "A@h:1 and B@h:2 are both servers; run the command once for each"),
     ("DIR archive other", 2, "archive and other are both servers"),
     ("DIR A:h:104", 2, "A:h:104: write the server as A@h:104"),
@@ -116,11 +123,14 @@ def test_a_path_is_no_mistake(series: Path, orthanc: Orthanc, tmp_path: Path, wo
     """A folder may have the name of a subcommand of another program, or of a boolean."""
     shutil.copytree(series, tmp_path / word)
     server = f"SCP@{HOST}:{orthanc.port}"
-    result = command.run("dicom-send", word, "--stamp", word, "--no-report", server, cwd=tmp_path)
+    result = command.run("dicom-send", word, "--stamp", word, "--no-reports", server, cwd=tmp_path)
     assert result.exit_code == 0, result.stderr
 
 
-def test_an_unknown_variable_is_named(series: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "meant"), [("DRYRUN", "DRY_RUN"), ("INSTANCE_REPORT", "REPORT_FILES")]
+)
+def test_an_unknown_variable_is_named(series: Path, tmp_path: Path, name: str, meant: str) -> None:
     """With -q, too."""
     result = command.run(
         "dicom-send",
@@ -129,9 +139,9 @@ def test_an_unknown_variable_is_named(series: Path, tmp_path: Path) -> None:
         "-q",
         "--send-retry-time=0",
         cwd=tmp_path,
-        variables={"DICOM_SEND_DRYRUN": "1"},
+        variables={f"DICOM_SEND_{name}": "1"},
     )
-    expected = "DICOM_SEND_DRYRUN: unknown option (did you mean DICOM_SEND_DRY_RUN?)"
+    expected = f"DICOM_SEND_{name}: unknown option (did you mean DICOM_SEND_{meant}?)"
     assert expected in result.stderr.splitlines()[0]
 
 

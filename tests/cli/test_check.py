@@ -29,7 +29,7 @@ def test_each_missing_image_has_a_line(series: Path, orthanc: Orthanc, tmp_path:
     """It has the UID and the path; the others have none, and nothing is sent."""
     server = f"SCP@{HOST}:{orthanc.port}"
     first, *others = sorted(series.iterdir())
-    sent = send(*others, server, "--no-report", cwd=tmp_path)
+    sent = send(*others, server, "--no-reports", cwd=tmp_path)
     assert sent.exit_code == 0, sent.stderr
 
     result = send("check", series, server, cwd=tmp_path)
@@ -47,7 +47,7 @@ def test_each_missing_image_has_a_line(series: Path, orthanc: Orthanc, tmp_path:
 def test_an_unreadable_file_is_unknown(series: Path, orthanc: Orthanc, tmp_path: Path) -> None:
     """It says why, and the other images are compared."""
     server = f"SCP@{HOST}:{orthanc.port}"
-    assert send(series, server, "--no-report", cwd=tmp_path).exit_code == 0
+    assert send(series, server, "--no-reports", cwd=tmp_path).exit_code == 0
     damaged = series / "damaged.dcm"
     damaged.write_bytes(next(series.iterdir()).read_bytes()[:400])
     (series / "notes.txt").write_text("not DICOM")
@@ -67,7 +67,7 @@ def test_content_is_compared_if_asked(
     series: Path, web_orthanc: DicomWebOrthanc, tmp_path: Path, options: list[str], state: list[str]
 ) -> None:
     """A query shows only UIDs; --content retrieves the datasets."""
-    assert send(series, web_orthanc.url, "--no-report", cwd=tmp_path).exit_code == 0
+    assert send(series, web_orthanc.url, "--no-reports", cwd=tmp_path).exit_code == 0
     first = sorted(series.iterdir())[0]
     dataset = dcmread(first)
     dataset.PatientComments = "changed"

@@ -121,7 +121,7 @@ def test_help_fits_a_screen(tmp_path: Path) -> None:
     assert result.exit_code == 0
     assert len(lines) < 40
     assert max(map(len, lines)) <= 80
-    assert {"--no-report", "-aet", "--help-all"} <= set(re.findall(r"-+[a-z-]+", result.stdout))
+    assert {"--report-files", "-aet", "--help-all"} <= set(re.findall(r"-+[a-z-]+", result.stdout))
 
 
 def test_help_of_servers_shows_the_file(tmp_path: Path) -> None:

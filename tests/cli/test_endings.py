@@ -102,7 +102,7 @@ def test_an_archive_that_cannot_be_read_is_a_missing_path(
 def test_the_last_line_of_a_dry_run_uses_would(study: Path, tmp_path: Path) -> None:
     """Nothing was sent, so the line does not claim it."""
     with PythonSCP() as server:
-        result = send(study, "-n", "--no-report", *to(server), cwd=tmp_path)
+        result = send(study, "-n", "--no-reports", *to(server), cwd=tmp_path)
     assert last(result.stderr).startswith(f"6 images would be sent to SCP@{HOST}:{server.port} in ")
 
 

@@ -190,7 +190,7 @@ def test_images_are_selected_by_their_datasets(
         members.append(ArchiveMember(f"{number}.dcm", encoded(dataset)))
     zip_of(tmp_path / "study.zip", members)
 
-    result = send("study.zip", *to(python_scp), "--no-report", *options, cwd=tmp_path)
+    result = send("study.zip", *to(python_scp), "--no-reports", *options, cwd=tmp_path)
 
     assert result.exit_code == 0, result.stderr
     stored = [one.sop_instance_uid.rpartition(".")[2] for one in python_scp.stored]

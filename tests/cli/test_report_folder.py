@@ -55,11 +55,11 @@ def test_runs_in_one_report_folder_overwrite_nothing(folder: Path, python_scp: P
     assert len(list((folder / "all").iterdir())) == 4 * 4
 
 
-@pytest.mark.parametrize("option", ["--no-reports", "--no-report"])
+@pytest.mark.parametrize("option", ["--no-reports", "--report-files=none", "--report-files="])
 def test_without_reports_there_is_no_folder(
     folder: Path, python_scp: PythonSCP, option: str
 ) -> None:
-    """Both spellings of the option are known."""
+    """`--no-reports` is the same as `--report-files none`."""
     assert send(folder, *to(python_scp), option).exit_code == 0
     assert [path.name for path in folder.iterdir()] == ["images"]
 

@@ -40,10 +40,10 @@ def test_reports_equal_those_of_the_gear_in_the_chosen_folder(
 def test_no_report_is_written_on_request(
     series: Path, python_scp: PythonSCP, tmp_path: Path
 ) -> None:
-    """With --no-report the current folder remains unchanged."""
+    """With --no-reports the current folder remains unchanged."""
     before = set(tmp_path.iterdir())
 
-    assert send(series, *to(python_scp), "--no-report", cwd=tmp_path).exit_code == 0
+    assert send(series, *to(python_scp), "--no-reports", cwd=tmp_path).exit_code == 0
 
     assert set(tmp_path.iterdir()) == before
 
@@ -74,7 +74,7 @@ def test_json_distinguishes_sent_existing_and_planned_images(
     """A first run sends all, one with --skip-existing finds all existing, a dry run plans all."""
     summary = []
     for options in ([], ["--skip-existing"], ["--dry-run"], ["--dry-run", "--skip-existing"]):
-        result = send(series, "--json", "--no-report", *options, *to(orthanc), cwd=tmp_path)
+        result = send(series, "--json", "--no-reports", *options, *to(orthanc), cwd=tmp_path)
         known = json.loads(result.stdout)
         (file,) = known["files"]
         keys = ("images", "sent", "already_there", "would_be_sent")
@@ -97,7 +97,7 @@ def test_json_shows_the_number_of_verified_images(
         ("verified", nullcontext(orthanc), ["--verify", "find"]),
     ):
         with server as one:
-            result = send(series, "--json", "--no-report", *options, *to(one), cwd=tmp_path)
+            result = send(series, "--json", "--no-reports", *options, *to(one), cwd=tmp_path)
         (file,) = json.loads(result.stdout)["files"]
         known = json.loads(result.stdout)
         assert (known["sent"], known["complete"]) == (4, True)

@@ -91,7 +91,7 @@ def test_variables_rank_between_command_line_and_table(
     series: Path, named: PythonSCP, tmp_path: Path
 ) -> None:
     """DICOM_SEND_SERVER names the server; other variables take precedence over its table."""
-    variables = {"SERVER": "archive", "CALLING_AE": "VARIABLE", "REPORT": "false"}
+    variables = {"SERVER": "archive", "CALLING_AE": "VARIABLE", "REPORT_FILES": "none"}
     assert run(series, cwd=tmp_path, **variables).exit_code == 0
     assert calling(named) == "VARIABLE"
     assert not list(tmp_path.glob("*.csv"))

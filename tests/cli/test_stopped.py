@@ -190,7 +190,7 @@ def test_paths_on_standard_input_are_needed_again(six: Path, tmp_path: Path) -> 
 
 def test_a_run_without_a_per_image_report_cannot_continue(six: Path, tmp_path: Path) -> None:
     """All images would be sent again."""
-    stopped = stop(tmp_path, six, options=("--no-instance-report",))
+    stopped = stop(tmp_path, six, options=("--report-files", "files,page"))
     assert ": 2 of 6 images sent, 4 left; see " in stopped.last_line
     assert "To continue" not in stopped.last_line
 

@@ -38,7 +38,7 @@ def test_images_arrive_and_are_verified(
 ) -> None:
     """All images are stored byte for byte, one or several a request, and found again."""
     files = sorted(many_images.iterdir())[:24]
-    options = ["--images-per-request", number, "--verify", verify, "--no-report"]
+    options = ["--images-per-request", number, "--verify", verify, "--no-reports"]
     with TinyPACS() as server:
         found = summary(*files, server.url, *options, cwd=tmp_path)
         assert stored(server) == datasets(*files)
@@ -52,10 +52,10 @@ def test_a_second_run_sends_the_missing_images(series: Path, tmp_path: Path) -> 
     with TinyPACS() as server:
         summary(first, server.url, "--report-folder", reports, cwd=tmp_path)
         (report,) = reports.glob("*_instances.csv")
-        resumed = [first, second, server.url, "--resume", report, "--no-report"]
+        resumed = [first, second, server.url, "--resume", report, "--no-reports"]
         found = summary(*resumed, cwd=tmp_path)
         assert (found["sent"], found["already_there"]) == (1, 1)
-        found = summary(series, server.url, "--skip-existing", "--no-report", cwd=tmp_path)
+        found = summary(series, server.url, "--skip-existing", "--no-reports", cwd=tmp_path)
         assert (found["sent"], found["already_there"]) == (2, 2)
         assert stored(server) == datasets(first, second, *rest)
 
@@ -80,7 +80,7 @@ def test_an_image_over_the_limit_costs_only_itself(series: Path, tmp_path: Path)
     images = datasets(*series.iterdir())
     (series / "large.dcm").write_bytes(encoded(made(7, pixels=1000)))
     with TinyPACS(max_part_size=1 << 20) as server:
-        found = summary(series, server.url, "--no-report", cwd=tmp_path, exit_code=1)
+        found = summary(series, server.url, "--no-reports", cwd=tmp_path, exit_code=1)
         assert stored(server) == images
     assert found["failed"] == {"too-large-for-server": 1}
 
@@ -90,9 +90,9 @@ def test_the_server_accepts_a_token(series: Path, tmp_path: Path) -> None:
     file = tmp_path / "authorization.json"
     file.write_text('{"token": "hidden-token-1234"}')
     file.chmod(0o600)
-    given = ["--authorization", file, "--identity-without-tls", "--no-report"]
+    given = ["--authorization", file, "--identity-without-tls", "--no-reports"]
     with TinyPACS(auth="token", tokens=["hidden-token-1234"]) as server:
-        summary(series, server.url, "--no-report", cwd=tmp_path, exit_code=3)
+        summary(series, server.url, "--no-reports", cwd=tmp_path, exit_code=3)
         assert stored(server) == {}
         assert summary(series, server.url, *given, cwd=tmp_path)["sent"] == 4
         assert stored(server) == datasets(*series.iterdir())

@@ -52,7 +52,7 @@ def test_existing_images_are_skipped(
     assert send(series, web_orthanc.url, "--report-folder", folder, cwd=tmp_path).exit_code == 0
     (report,) = folder.glob("*_instances.csv")
     for options in (["--skip-existing"], ["--resume", report]):
-        given = [*options, "--no-report", "--json"]
+        given = [*options, "--no-reports", "--json"]
         result = send(series, web_orthanc.url, *given, cwd=tmp_path)
         printed = json.loads(result.stdout)
         assert (printed["sent"], printed["already_there"]) == (0, 4)
@@ -235,7 +235,7 @@ def test_requests_may_have_several_images(
     many_images: Path, tmp_path: Path, web_orthanc: DicomWebOrthanc
 ) -> None:
     """All images arrive in shared requests, and are verified."""
-    options = ["--images-per-request", "8", "-j", "2", "--verify", "find", "--no-report", "--json"]
+    options = ["--images-per-request", "8", "-j", "2", "--verify", "find", "--no-reports", "--json"]
     result = send(many_images, web_orthanc.url, *options, cwd=tmp_path)
     assert result.exit_code == 0, result.stderr
     printed = json.loads(result.stdout)

@@ -38,8 +38,6 @@ def test_the_command_sends_with_windows_features_only(
         *to(storescp),
         "--associations",
         2,
-        "--instance-report",
-        "--html-report",
         "--report-folder",
         reports,
         cwd=tmp_path,

@@ -31,7 +31,7 @@ def test_a_large_image_costs_only_itself(tmp_path: Path, web_orthanc: DicomWebOr
         pixels = 1000 if number == 2 else 16
         (tmp_path / f"{number}.dcm").write_bytes(encoded(made(number, pixels=pixels)))
     with Nginx(web_orthanc.http_port, "client_max_body_size 1m;") as proxy:
-        result = send(tmp_path, proxy.url, "--no-report", "--json", cwd=tmp_path)
+        result = send(tmp_path, proxy.url, "--no-reports", "--json", cwd=tmp_path)
     assert result.exit_code == 1
     summary = json.loads(result.stdout)
     assert (summary["sent"], summary["failed"]) == (5, {"too-large-for-server": 1})
@@ -60,7 +60,7 @@ def test_a_limit_of_connections_costs_no_image(
     for number in range(40):
         (tmp_path / f"{number}.dcm").write_bytes(encoded(made(number)))
     with Nginx(web_orthanc.http_port, "limit_conn one 1;", zones=ONE_IMAGE_AT_A_TIME) as proxy:
-        result = send(tmp_path, proxy.url, "--no-report", "-j", "4", cwd=tmp_path)
+        result = send(tmp_path, proxy.url, "--no-reports", "-j", "4", cwd=tmp_path)
         assert "503" in {status for _, status in proxy.requests}
     assert result.exit_code == 0, result.stderr
     assert len(web_orthanc.ids()) == 40

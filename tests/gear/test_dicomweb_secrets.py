@@ -48,7 +48,6 @@ def test_no_output_of_the_gear_has_the_password(
             "destination": server.url,
             "called_ae": "",
             "identity_without_tls": True,
-            "instance_report": True,
             "debug": True,
         }
         gear.give("authorization.json", file, parent_id="p", input_name="authorization")

@@ -114,7 +114,6 @@ def test_an_archive_that_cannot_be_unpacked_is_reported(
         file_download_retry_time=0,
         send_retry_time=0,
         associations=2,
-        report=True,
     )
     source = LosingItsFolder(config)
     with senders.of(config, work) as sender:

@@ -58,9 +58,11 @@ def test_a_rejected_report_stays_in_the_output_folder(
 def test_no_report_is_written_on_request(
     tmp_path: Path, session: Session, python_scp: PythonSCP
 ) -> None:
-    """With `report` off nothing is attached or left; the log still has the table."""
+    """With `report_files` none nothing is attached or left; the log still has the table."""
     session.site.add_file(session.acquisition("A"), "a.dcm", encoded(made(1)))
-    result = gear_on(tmp_path, session.site, python_scp.port, session.session, report=False).run()
+    result = gear_on(
+        tmp_path, session.site, python_scp.port, session.session, report_files="none"
+    ).run()
     assert result.exit_code == 0, result.log
     assert session.site.uploads == []
     assert result.output == ()

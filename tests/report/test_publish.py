@@ -44,7 +44,6 @@ CONFIG = send_config(
     PEER,
     send_retry_time=300.0,
     associations=4,
-    report=True,
 )
 SUFFIXES = [".csv", "_instances.csv", ".html", "_summary.json"]
 NAMES = ["report", "per-image report", "page", "summary"]
@@ -160,22 +159,21 @@ def test_a_rejected_report_stays_with_later_ones(
 
 
 @pytest.mark.parametrize(
-    ("changes", "written"),
+    ("chosen", "written"),
     [
-        ({"instance_report": False}, [".csv", ".html", "_summary.json"]),
-        ({"html_report": False}, [".csv", "_instances.csv", "_summary.json"]),
-        ({"instance_report": False, "html_report": False}, [".csv", "_summary.json"]),
-        ({"summary_report": False}, [".csv", "_instances.csv", ".html"]),
-        ({"report": False}, []),
+        ([Report.FILES], [".csv"]),
+        ([Report.IMAGES], ["_instances.csv"]),
+        ([Report.PAGE, Report.SUMMARY], [".html", "_summary.json"]),
+        ([], []),
     ],
 )
-def test_only_requested_reports_are_written(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, changes: dict[str, bool], written: list[str]
+def test_only_chosen_reports_are_written(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, chosen: list[Report], written: list[str]
 ) -> None:
-    """Without `report` there is none at all; the table is always in the log."""
+    """They do not need each other; the table is always in the log."""
     caplog.set_level(logging.INFO)
     destination = Destination()
-    publish(tmp_path, destination, replace(CONFIG, **changes))
+    publish(tmp_path, destination, replace(CONFIG, report_files=tuple(chosen)))
     assert suffixes([name for _, name in destination.delivered]) == written
     assert left_in(tmp_path) == []
     assert caplog.messages[-1].splitlines()[0] == "Report"
@@ -268,7 +266,7 @@ def test_the_page_shows_the_configuration(tmp_path: Path) -> None:
         "bandwidth_limit": "2.5 MB/s",
         "send_retry_time": "300 s",
         "associations": "4",
-        "report": "true",
+        "report_files": "files, images, page, summary",
         "verify": "none",
     }
     assert expected.items() <= shown.items()

@@ -39,7 +39,6 @@ def test_absent_images_do_not_count_as_sent(tmp_path: Path) -> None:
             PeerAE("127.0.0.1", server.port, server.ae_title, "flywheel"),
             send_retry_time=10,
             associations=1,
-            report=True,
             verify="find",
         )
         source = LocalSource([folder])

@@ -58,7 +58,6 @@ def send(tmp_path: Path, python_scp: PythonSCP) -> Callable[..., list[dict[str, 
             PeerAE("127.0.0.1", python_scp.port, "PACS", "flywheel"),
             send_retry_time=10,
             associations=2,
-            report=True,
         )
         source, reports = LocalSource([folder]), LocalReports()
         with senders.of(config, tmp_path) as sender:

@@ -41,7 +41,6 @@ def test_the_report_is_complete(tmp_path: Path, caplog: pytest.LogCaptureFixture
             PeerAE("127.0.0.1", server.port, server.ae_title, "flywheel"),
             send_retry_time=10,
             associations=1,
-            report=True,
         )
 
         def body() -> int:

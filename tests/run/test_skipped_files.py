@@ -26,7 +26,6 @@ def test_resending_counts_no_skipped_file_again(tmp_path: Path) -> None:
             PeerAE("127.0.0.1", server.port, server.ae_title, "flywheel"),
             send_retry_time=10,
             associations=1,
-            report=True,
             verify="find",
         )
         with senders.of(config, tmp_path) as sender:

@@ -129,9 +129,7 @@ def views_of(run: Run, folder: Path) -> Views:
         FileEntry(Container("folder", str(number)), f"{number}.zip", f"p/{number}.zip")
         for number in range(len(run.files))
     ]
-    config = send_config(
-        PEER, verify="find" if run.is_verified else "none", dry_run=run.is_dry, report=True
-    )
+    config = send_config(PEER, verify="find" if run.is_verified else "none", dry_run=run.is_dry)
     origin = Origin(run.program)
     selection = Selection(tuple(entries), Container("session", "s"), "v", origin=origin)
     reports = Reports(config, config.server.key, selection, folder)

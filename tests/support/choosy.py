@@ -152,7 +152,7 @@ def run_steps(
         peer_of(server),
         send_retry_time=retry_time,
         associations=associations,
-        report=False,
+        report_files=(),
     )
     scu = StorageSCU(
         peer_of(server),

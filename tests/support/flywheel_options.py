@@ -16,8 +16,13 @@ TYPES: Mapping[str, tuple[type, ...]] = {
 
 def filled(gear: Mapping[str, Any], given: Mapping[str, Any]) -> Record:
     """Return the options with the manifest's defaults, or reject invalid options."""
-    options = dict(given)
-    for name, rule in gear.get("config", {}).items():
+    options, rules = dict(given), gear.get("config", {})
+    if unknown := sorted(options.keys() - rules):
+        text = "Additional properties are not allowed ({} {} unexpected)"
+        names = ", ".join(map(repr, unknown))
+        problem = text.format(names, "were" if len(unknown) > 1 else "was")
+        raise Refusal(422, f"config did not match manifest: {problem}")
+    for name, rule in rules.items():
         if "default" in rule:
             options.setdefault(name, rule["default"])
         if name not in options:

@@ -20,7 +20,6 @@ def gear_config(destination: Container, input_file: InputFile | None = None) -> 
         file_download_retry_time=0,
         associations=1,
         send_retry_time=0,
-        report=True,
     )
 
 

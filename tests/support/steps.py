@@ -18,7 +18,7 @@ CONFIG = send_config(
     PeerAE("pacs.example.org", 104, "PACS", "flywheel"),
     send_retry_time=0,
     associations=2,
-    report=False,
+    report_files=(),
 )
 
 

@@ -127,6 +127,7 @@ def test_sdk_lists_jobs(
         ({"config": {"called_ae": "PACS"}}, 422),
         ({"config": {**OPTIONS, "port": 0}}, 422),
         ({"config": {**OPTIONS, "port": "104"}}, 422),
+        ({"config": {**OPTIONS, "html_report": False}}, 422),
     ],
 )
 def test_invalid_jobs_are_rejected(
