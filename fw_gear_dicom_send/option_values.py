@@ -265,7 +265,7 @@ NUMBER_OR_AUTO = OptionType(
 REPORT_FILES = OptionType(
     f"none, or some of {', '.join(sorted(Report))}, separated by commas",
     lambda given: isinstance(given, str) and _names(given) <= {*Report},
-    lambda given: tuple(sorted(map(Report, _names(given)))),
+    lambda given: tuple(one for one in sorted(Report) if one in _names(given)),
     {"type": "string"},
     show=lambda value: ", ".join(value) or "none",
     metavar="REPORTS",

@@ -34,7 +34,7 @@ _INVALID = "the report is invalid"
 _SLACK = timedelta(minutes=1)
 """Maximum time between the end of a job and the attachment of its report."""
 _RUNNING = "Merge the reports again when the job has ended: dicom-send-batch gather."
-_LOOK = "See the page of the run, which is attached to the session."
+_LOOK = "See the reports of the run, which are attached to the session."
 _NO_REPORT = "Check the job's log. A report is not found if the session was renamed after the job."
 _NO_FILE = "Check that the session has files of type dicom, or set file_types."
 _ADVICE = {

@@ -72,7 +72,7 @@ def test_reports_become_one_table(world: World) -> None:
     url = f"{world.site.url}/#/projects/{world.project}/sessions/{session}"
     (link,) = (one for one in parsed(page).all("a") if one.text == "Visit 2")
     assert link.attributes["href"] == url
-    assert "See the page of the run, which is attached to the session." in page
+    assert "See the reports of the run, which are attached to the session." in page
 
 
 def test_no_cell_is_a_formula(world: World) -> None:

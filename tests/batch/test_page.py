@@ -13,7 +13,7 @@ from tests.support.flywheel_engine import Simulated
 from tests.support.flywheel_lists import Record
 from tests.support.html_reading import Element, parsed
 
-LOOK = "See the page of the run, which is attached to the session."
+LOOK = "See the reports of the run, which are attached to the session."
 SHORT = ("a2", "lab/Study/S/v/T2/files/u.zip", "u.zip", 4, 1, "Incomplete")
 
 

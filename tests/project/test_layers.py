@@ -24,6 +24,7 @@ LAYERS = (
     {"errors", "report_names", "sections"},
     {"exit_codes", "option_types"},
     {"option_values"},
+    {"option_rows"},
     {"options"},
     {"dicom"},
     {"archive", "delivery"},

@@ -111,6 +111,27 @@ def test_each_option_and_input_is_described() -> None:
         assert len(item["description"]) > 20, name
 
 
+def test_the_dialog_shows_what_most_users_need_first() -> None:
+    """It has 42 options at most, ordered by topic; the rarest ones are the last."""
+    names = list(MANIFEST["config"])
+    first = ["destination", "port", "called_ae", "calling_ae", "dry_run", "verify"]
+    topics = ["file_types", "associations", "tls_enabled", "report_files", "conversion"]
+    last = ["query_ae", "query_port", "group", "identifier", "tag_value"]
+    assert len(names) <= 42
+    assert names[: len(first)] == first
+    assert sorted(topics, key=names.index) == topics
+    assert names[-len(last) :] == last
+
+
+@pytest.mark.parametrize("name", MANIFEST["config"])
+def test_a_description_begins_with_the_reason_to_change_the_option(name: str) -> None:
+    """The first sentence says when, and what to do with the option."""
+    first = MANIFEST["config"][name]["description"].partition(". ")[0]
+    actions = "Set this|Change this|Raise this|Turn this on|Turn this off"
+    begin = rf"Always set this\b|({actions})( only)? (if|for|to|with)\b"
+    assert re.match(begin, first), first
+
+
 # Agreement with other files
 
 
