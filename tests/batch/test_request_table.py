@@ -120,18 +120,35 @@ def test_rows_match_the_requests_of_the_gear(
         result = gear.run()
         assert result.exit_code == 0, result.log
         requests += site.requests
+    requests += marking_requests(tmp_path, world, python_scp.port)
     assert unlisted(requests) == set()
     assert rows_of(requests) == rows_by("gear")
 
 
-@pytest.mark.parametrize("row", rows(), ids=lambda row: row.request)
+def marking_requests(folder: Path, world: World, port: int) -> list[Request]:
+    """Return the requests of runs on a file: on a current site, and on an old one."""
+    site, content = world.site, encoded(made(1))
+    site.requests.clear()
+    for is_old in (False, True):
+        site.is_old = is_old
+        site.add_file(world.acquisition, f"{is_old}.dcm", content)
+        gear = gear_on(folder / str(is_old), site, port, world.acquisition, "acquisition")
+        gear.give(f"{is_old}.dcm", content, parent_id=world.acquisition)
+        assert gear.run().exit_code == 0
+    return site.requests
+
+
+@pytest.mark.parametrize(
+    "row", [row for row in rows() if row.call != "none"], ids=lambda row: row.request
+)
 def test_sdk_call_of_each_row_makes_its_request(world: World, row: Row) -> None:
     """The SDK call in the last column makes the request in the first column."""
     site = world.site
-    site.add_file(world.acquisition, NAME, b"image")
+    file_id = site.add_file(world.acquisition, NAME, b"image")
     spec = flywheel.FileSpec("r.csv", io.BytesIO(b"a,b"), size=3)
     names: dict[str, Any] = {
         "Finder": Finder,
+        "file": file_id,
         "fw": world.fw,
         "name": NAME,
         "spec": spec,
