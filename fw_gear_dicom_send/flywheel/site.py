@@ -36,6 +36,7 @@ MAX_REPORT_BYTES = 256 << 20
 """Maximum total size, in bytes, of these reports."""
 NO_TICKET = (400, 404, 405, 409, 422, 501)
 """HTTP status of sites that do not support upload tickets."""
+CONFLICT = 409
 NO_PATCH = (404, 405)
 """HTTP status of sites that change custom information by POST only, such as those of 2019."""
 _TYPES = {"dicom": ("dicom",), "dicom and archive": ("dicom", "archive")}
@@ -201,8 +202,12 @@ class Site:
         """
         if file_id:
             self._api.ask("PATCH", f"/api/files/{quote(file_id, safe='')}/tags", json=[tag])
-        else:
+            return
+        try:
             self._api.ask("POST", f"{container_url(container)}/tags", json={"value": tag})
+        except SiteError as error:
+            if error.status != CONFLICT:  # It has the tag already.
+                raise
 
     def _files_below(self, node: _Node, path: str) -> Iterator[_File]:
         """Yield the files of a container and of its descendants."""

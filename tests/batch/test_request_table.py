@@ -126,14 +126,15 @@ def test_rows_match_the_requests_of_the_gear(
 
 
 def marking_requests(folder: Path, world: World, port: int) -> list[Request]:
-    """Return the requests of runs on a file: on a current site, and on an old one."""
-    site, content = world.site, encoded(made(1))
+    """Return the requests of runs on a file and on a container of an old site, and on a file."""
+    site, content, name = world.site, encoded(made(1)), "b.dcm"
+    site.add_file(world.acquisition, name, content)
     site.requests.clear()
-    for is_old in (False, True):
+    for number, (is_old, is_on_file) in enumerate([(True, True), (True, False), (False, True)]):
         site.is_old = is_old
-        site.add_file(world.acquisition, f"{is_old}.dcm", content)
-        gear = gear_on(folder / str(is_old), site, port, world.acquisition, "acquisition")
-        gear.give(f"{is_old}.dcm", content, parent_id=world.acquisition)
+        gear = gear_on(folder / f"m{number}", site, port, world.acquisition, "acquisition")
+        if is_on_file:
+            gear.give(name, content, parent_id=world.acquisition)
         assert gear.run().exit_code == 0
     return site.requests
 

@@ -274,7 +274,8 @@ class FlywheelSite:
     def file(self, file_id: str) -> Record:
         """Return the record of a file."""
         files = (file for one in self.containers.values() for file in one["files"])
-        return {file["file_id"]: file for file in files}[file_id]
+        found: dict[str, Record] = {file["file_id"]: file for file in files}
+        return found[file_id]
 
     def attach(
         self, container_id: str, name: str, content: bytes, origin: Mapping[str, Any] = ORIGIN

@@ -36,7 +36,9 @@ def key(port: int, called_ae: str = "PACS") -> str:
 
 def file_of(site: FlywheelSite, container_id: str, name: str) -> dict[str, Any]:
     """Return the record of a file."""
-    return {file["name"]: file for file in site.containers[container_id]["files"]}[name]
+    files = site.containers[container_id]["files"]
+    found: dict[str, dict[str, Any]] = {file["name"]: file for file in files}
+    return found[name]
 
 
 def summary(state: str, images: int, sent: int, port: int, **others: object) -> dict[str, Any]:
