@@ -71,7 +71,7 @@ class Marks:
             if report and self.config.sent_info:
                 self._add_qc_result(report, job_info)
         except (SiteError, OSError) as error:
-            log.warning("Cannot mark anything as sent: %s", error)
+            log.warning("Cannot mark all that was sent: %s", error)
 
     def _mark_file(self, file: InputFile, job_info: Mapping[str, Any]) -> None:
         record = self.site.record(file.parent, file.name)
@@ -175,7 +175,8 @@ class Marks:
 
 def _is_same(file: InputFile, record: Record) -> bool:
     """Return whether a record describes the content of the input file."""
-    if file.file_id and (file.file_id, file.version) == (record.file_id, record.version):
+    of_job, of_site = (file.file_id, file.version), (record.file_id, record.version)
+    if all(of_job) and of_job == of_site:
         return True
     with file.path.open("rb") as content:
         return record.hash == f"v0-sha384-{hashlib.file_digest(content, 'sha384').hexdigest()}"

@@ -212,14 +212,16 @@ def test_an_input_file_that_cannot_be_read_is_not_marked(
     assert "No such file" in caplog.text
 
 
-@pytest.mark.parametrize("name", ["file_id", "version"])
+@pytest.mark.parametrize("unknown", ["file_id", "version"])
 def test_the_hash_decides_without_id_or_version(
-    site: FlywheelSite, session: Container, file: InputFile, name: str
+    site: FlywheelSite, session: Container, file: InputFile, unknown: str
 ) -> None:
-    """A job of an old site, or a record of one, has neither."""
+    """Old sites have neither."""
     record = site.containers[session.id]["files"][0]
-    versioned = replace(file, file_id=record["file_id"], version=record["version"])
-    versioned = replace(versioned, **{name: type(record[name])()})
+    if unknown == "version":
+        record["version"] = 0
+    of_job = {"file_id": record["file_id"], "version": record["version"]}
+    versioned = replace(file, **{**of_job, unknown: type(of_job[unknown])()})
     marked(site, session, file=versioned)
     assert KEY in info_of(site, session)
     file.path.write_bytes(b"other")
