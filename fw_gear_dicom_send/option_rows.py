@@ -14,9 +14,9 @@ element = partial(option, Group.ELEMENT, needs="stamp")
 sending = partial(option, Group.SENDING)
 proof = partial(option, Group.PROOF)
 reports = partial(option, Group.REPORTS)
-_NOT_COMMAND = Place.GEAR | Place.BATCH
-flywheel_files = partial(option, Group.FILES, where=_NOT_COMMAND)
-downloading = partial(option, Group.SENDING, where=_NOT_COMMAND)
+NOT_COMMAND = Place.GEAR | Place.BATCH
+flywheel_files = partial(option, Group.FILES, where=NOT_COMMAND)
+downloading = partial(option, Group.SENDING, where=NOT_COMMAND)
 PATTERNS = "Separate patterns with commas. Case is ignored."
 VALUES = "Separate values with commas. Empty: all files."
 

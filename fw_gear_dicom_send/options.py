@@ -46,6 +46,7 @@ class Options:
         "Always set this: the host name or IP address of the DICOM server; for DICOMweb, its URL: "
         "https://host/path.",
         command="Host name, IP address or DICOMweb URL of the server, if no argument names it.",
+        more="Or the name of a [server of the project](#servers-of-a-project).",
     )
     port: int = row.server(
         whole(1, MAX_PORT), 104, "Change this if the server does not listen on port 104."
@@ -145,10 +146,10 @@ class Options:
         short="-j",
     )
     downloads: int = row.downloading(
-        whole(1, 16),
-        4,
+        automatic(16),
+        0,
         "Change this if downloads are too slow, or too many for the site: the number of parallel "
-        "downloads (1-16).",
+        "downloads (1-16). 0: automatic, 4 at first, and up to 16 for small files.",
         more="Disk space is bounded: see [Threads and bounds](architecture.md#threads-and-bounds).",
     )
     bandwidth_limit: float | str = row.sending(
@@ -230,6 +231,12 @@ class Options:
         "Change this if another Flywheel tag suits your site. The input file or the container gets "
         "it if all images were sent. Empty: no tag.",
     )
+    sent_info: bool = row.downloading(
+        BOOLEAN,
+        True,
+        "Turn this off if sent data must keep its custom information: no summary and no QC result "
+        "is then written.",
+    )
     show_member_names: bool = row.reports(
         BOOLEAN,
         False,
@@ -281,6 +288,13 @@ class Options:
         60,
         "Raise this if downloads fail: the maximum time, in seconds, to keep retrying at the end "
         "of the run. Also the maximum wait for a site that does not respond.",
+    )
+    project_settings: bool = row.server(
+        BOOLEAN,
+        True,
+        "Turn this off if the project's file dicom-send.toml must not name the server, as such a "
+        "file can redirect patient data.",
+        where=row.NOT_COMMAND,
     )
     debug: bool = option(
         Group.MESSAGES,

@@ -47,7 +47,9 @@ class FlywheelSite:
     The user is a member of all projects and not a site admin, unless `is_member` and `is_admin` are
     changed. An admin who is not a member sees lists only with `exhaustive`. A batch keeps listing
     its original jobs, unless `replaces_retried` replaces them with their retries. Jobs appear in
-    lists unless `lists_jobs` is changed.
+    lists unless `lists_jobs` is changed. With `is_read_only`, the key may not write. An old site
+    (`is_old`), of 2019, has no versions of files, and none of the newer requests for metadata. The
+    engine replaces values of containers, or merges them (`merges_metadata`).
     """
 
     def __init__(
@@ -91,6 +93,9 @@ class FlywheelSite:
         self.lists_jobs = True
         self.is_admin = False
         self.is_member = True
+        self.is_read_only = False
+        self.is_old = False
+        self.merges_metadata = False
         self.features = features
         self.connections = 0
         self.uploads: list[Upload] = []
@@ -265,6 +270,12 @@ class FlywheelSite:
                         newer = {"version": record["version"] + 1, "modified": now()}
                         record.update(newer, size=length, hash=digest)
             self.contents[file_id] = content
+
+    def file(self, file_id: str) -> Record:
+        """Return the record of a file."""
+        files = (file for one in self.containers.values() for file in one["files"])
+        found: dict[str, Record] = {file["file_id"]: file for file in files}
+        return found[file_id]
 
     def attach(
         self, container_id: str, name: str, content: bytes, origin: Mapping[str, Any] = ORIGIN
