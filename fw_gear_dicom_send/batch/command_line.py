@@ -108,13 +108,14 @@ def _command(add_parser: Callable[..., Parser], name: str, text: str) -> Parser:
         help='A JSON file with your API key: {"key": "<host>:<key>"}. '
         "Default: ~/.config/flywheel/user.json.",
     ).complete = COMPLETE_FILE  # type: ignore[attr-defined]
-    if name not in ("stop", "list"):
+    if name != "list":
         command.add_argument(
             "--report-folder",
             metavar="FOLDER",
             type=Path,
             default=Path(),
-            help="Folder for the table and the page. Default: the current folder.",
+            help="Folder for the table, the page, and the list of waiting sessions. "
+            "Default: the current folder.",
         ).complete = COMPLETE_FOLDER  # type: ignore[attr-defined]
     if name not in ("gather", "list"):
         command.add_argument("--yes", action="store_true", help="Do not ask for confirmation.")
@@ -125,6 +126,13 @@ def _command(add_parser: Callable[..., Parser], name: str, text: str) -> Parser:
             type=_seconds,
             default=5.0,
             help="Time between status queries to the site. Default: 5.",
+        )
+        command.add_argument(
+            "--jobs-at-once",
+            metavar="N",
+            type=_count,
+            help="Maximum number of queued and running jobs. The others start as these end. "
+            "0: no maximum. Default: 50, or as given to start; with --no-follow 0.",
         )
     if name in ("start", "retry"):
         command.add_argument(
@@ -207,6 +215,12 @@ def _day(text: str) -> date:
         return date.fromisoformat(text)
     except ValueError:
         raise ArgumentTypeError(f"invalid date {text!r} (expected YYYY-MM-DD)") from None
+
+
+def _count(text: str) -> int:
+    if not re.fullmatch("[0-9]{1,6}", text):
+        raise ArgumentTypeError(f"{text!r} was given; allowed: a whole number, 0 for no maximum")
+    return int(text)
 
 
 def _seconds(text: str) -> float:

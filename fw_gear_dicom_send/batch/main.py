@@ -15,7 +15,7 @@ from ..config import GearConfig
 from ..errors import CancelledError, ExitCode, SiteError, UsageError
 from ..exit_codes import exit_code
 from ..report.output import write_whole
-from ..report_names import Report, batch_name
+from ..report_names import Report, batch_name, waiting_name
 from ..retry import RetryPolicy, retry
 from ..text import quantity
 from ..values import frozen
@@ -24,7 +24,8 @@ from .api import BatchAPI
 from .command_line import files, parser
 from .follow import counts, follow
 from .gather import gather
-from .models import GEARS, Batch, Job, JobResult, Plan, Session
+from .later import JOBS_AT_ONCE, Later
+from .models import GEARS, WAITING, Batch, Job, JobResult, Plan, Session
 from .prompts import confirmed, read_key
 
 
@@ -63,7 +64,7 @@ def _command(argv: list[str], timeouts: SiteTimeouts) -> bool:
         "follow": _resume,
         "stop": _stop,
         "retry": _retry,
-        "gather": lambda api, arguments: _gather(api, api.get(arguments.batch), arguments),
+        "gather": lambda api, arguments: _gather(api, _later(api, arguments).poll(), arguments),
         "list": lambda api, _: _list(api),
     }
     return commands[arguments.command](api, arguments)
@@ -103,45 +104,68 @@ def _start(arguments: Namespace) -> bool:
     if not unsent:
         log.info("%s", "All sessions were sent already" if sessions else "No session matches")
         return bool(sessions)
-    what = f"{quantity(len(unsent), 'job')} on {api.site.partition('://')[2]}"
-    amount = "" if arguments.yes else _amount(api, unsent, checked)
-    if not confirmed(f"Start {what}{amount}?", arguments.yes):
+    at_once = arguments.jobs_at_once
+    if at_once is None:
+        at_once = 0 if arguments.no_follow else JOBS_AT_ONCE
+    jobs = whole.jobs(at_once or len(unsent))
+    first, rest = (jobs[:at_once], jobs[at_once:]) if at_once else (jobs, [])
+    what = f"{quantity(len(jobs), 'job')} on {api.site.partition('://')[2]}"
+    limit = f", {at_once:,} at once" if rest else ""
+    amount = _amount(api, unsent, checked)
+    if arguments.yes and amount:
+        log.info("Amount of data: %s", amount)
+    if not confirmed(f"Start {what}{limit}{amount and f': {amount}'}?", arguments.yes):
         return False
-    batch_id = api.create(whole)
+    batch_id = api.create(first)
     log.info("Created batch %s. To follow it later: dicom-send-batch follow %s", batch_id, batch_id)
-    return _run(api, batch_id, arguments)
+    later = _later(api, arguments, batch_id)
+    if rest:
+        later.create(rest, at_once)
+        log.info("%s for the others; their list is in %s", limit[2:], later.path)
+    return _run(api, later, arguments)
 
 
 def _amount(api: BatchAPI, sessions: Sequence[Session], config: GearConfig) -> str:
     """Return the amount of data for the question, or an empty string if the site fails."""
     try:
-        return f": {plan.amount(api.files_below(sessions), config)}"
+        return plan.amount(api.files_below, sessions, config)
     except SiteError as exc:
         log.warning("Cannot estimate the amount of data: %s", exc)
         return ""
 
 
 def _resume(api: BatchAPI, arguments: Namespace) -> bool:
-    batch = api.get(arguments.batch)
+    later = _later(api, arguments)
+    batch = later.poll()
     if batch.state == "pending":
         if not confirmed(f"Batch {batch.id} was never started. Start it?", arguments.yes):
             return False
-        return _run(api, batch.id, arguments)
-    return _follow(api, batch.id, arguments)
+        return _run(api, later, arguments)
+    waiting = sum(job.state == WAITING for job in batch.newest)
+    if waiting and later.is_stopped:
+        if not confirmed(f"Start {quantity(waiting, 'waiting job')}?", arguments.yes):
+            return False
+        later.set_stopped(False)
+    return _follow(api, later, arguments)
 
 
 def _stop(api: BatchAPI, arguments: Namespace) -> bool:
-    batch = api.get(arguments.batch)
-    log.info("%s", counts(batch.newest))
+    later = _later(api, arguments)
+    batch = later.poll()
+    log.info("%s", counts(batch))
     pending, running = (
         [job for job in batch.newest if job.state == state] for state in ("pending", "running")
     )
     chosen = pending + running if arguments.running else pending
-    if not chosen:
+    waiting = sum(job.state == WAITING for job in batch.newest)
+    if not chosen and (not waiting or later.is_stopped):
         log.info("No jobs to cancel")
         return True
-    if not confirmed(f"Cancel {quantity(len(chosen), 'job')}?", arguments.yes):
+    if not confirmed(f"Cancel {quantity(len(chosen) + waiting, 'job')}?", arguments.yes):
         return False
+    if waiting:
+        later.set_stopped(True)
+        log.info("%s stopped; follow can start the rest", quantity(waiting, "waiting job"))
     cancelled = 0
     if pending and batch.state == "running":
         cancelled = api.cancel(batch.id)
@@ -158,7 +182,9 @@ def _stop(api: BatchAPI, arguments: Namespace) -> bool:
 
 
 def _retry(api: BatchAPI, arguments: Namespace) -> bool:
-    jobs = api.get(arguments.batch).newest
+    later = _later(api, arguments)
+    batch = later.poll()
+    jobs = batch.newest
     failed = [job for job in jobs if job.state == "failed"]
     cancelled = sum(job.state == "cancelled" for job in jobs)
     _log_failed(api, failed)
@@ -171,8 +197,10 @@ def _retry(api: BatchAPI, arguments: Namespace) -> bool:
         log.info("No failed jobs")
     elif not confirmed(f"Retry {quantity(len(failed), 'job')}?", arguments.yes):
         return False
-    failures = _change_each(api, failed, api.retry, "retry")
-    return _follow(api, arguments.batch, arguments) and not failures
+    later.retry(failed)
+    if arguments.no_follow:
+        later.start_next(batch)
+    return _follow(api, later, arguments) and not later.failures
 
 
 def _change_each(
@@ -191,8 +219,9 @@ def _change_each(
 
 def _list(api: BatchAPI) -> bool:
     batches = list(islice(api.batches(), MAX_LISTED))
-    for batch in batches:
-        progress = counts(batch.newest) if batch.jobs else "never started"
+    for first in batches:
+        batch = Later(api, first.id, Path(), 0, 0).poll() if first.sessions else first
+        progress = counts(batch) if batch.jobs else "never started"
         moment = batch.created.astimezone()
         write(f"{batch.id}  {moment:%Y-%m-%d %H:%M}  {batch.owner}  {progress}\n")
     if not batches:
@@ -200,8 +229,9 @@ def _list(api: BatchAPI) -> bool:
     return True
 
 
-def _run(api: BatchAPI, batch_id: str, arguments: Namespace) -> bool:
+def _run(api: BatchAPI, later: Later, arguments: Namespace) -> bool:
     """Run a batch once, and follow it. If the response is lost, wait until the batch runs."""
+    batch_id = later.batch_id
     try:
         api.start(batch_id)
     except SiteError as exc:
@@ -216,19 +246,29 @@ def _run(api: BatchAPI, batch_id: str, arguments: Namespace) -> bool:
 
         policy = _policy(arguments, arguments.timeouts.start)
         retry(policy, check, on=SiteError, is_temporary=lambda error: not error.is_final)
-    return _follow(api, batch_id, arguments)
+    return _follow(api, later, arguments)
 
 
-def _follow(api: BatchAPI, batch_id: str, arguments: Namespace) -> bool:
+def _follow(api: BatchAPI, later: Later, arguments: Namespace) -> bool:
     if getattr(arguments, "no_follow", False):
         return True
     try:
         policy = _policy(arguments, arguments.timeouts.silence)
-        batch = follow(partial(api.get, batch_id), api.describe, arguments.interval, policy)
+        batch = follow(later.poll, api.describe, arguments.interval, policy, later.start_next)
         return _gather(api, batch, arguments)
     except (CancelledError, SiteError):
+        batch_id = later.batch_id
         log.warning("The batch continues. To follow it again: dicom-send-batch follow %s", batch_id)
         raise
+
+
+def _later(api: BatchAPI, arguments: Namespace, batch_id: str = "") -> Later:
+    """Return the batch of the command, with its waiting jobs."""
+    at_once = getattr(arguments, "jobs_at_once", None)
+    if at_once is None and getattr(arguments, "no_follow", False):
+        at_once = 0
+    silence = arguments.timeouts.silence
+    return Later(api, batch_id or arguments.batch, arguments.report_folder, at_once, silence)
 
 
 def _policy(arguments: Namespace, seconds: float) -> RetryPolicy:
@@ -247,7 +287,7 @@ def _gather(api: BatchAPI, batch: Batch, arguments: Namespace) -> bool:
         write_whole(html_path, page.render(batch, results, datetime.now().astimezone()))
     except OSError as exc:
         raise UsageError(f"--report-folder: cannot write {html_path}: {exc.strerror}") from exc
-    log.info("%s", counts(batch.newest))
+    log.info("%s", counts(batch))
     failed = [
         (job, result)
         for job, result in zip(batch.newest, results, strict=True)
@@ -258,7 +298,11 @@ def _gather(api: BatchAPI, batch: Batch, arguments: Namespace) -> bool:
     for reason, sessions in page.reasons(results):
         log.warning("%s: %s", quantity(sessions, "session"), reason)
     log.info("Reports: %s and %s", csv_path, html_path.name)
-    return bool(results) and not any(result.reason for result in results)
+    if batch.missing:
+        name = waiting_name(batch.id)
+        log.warning("%s without a job: no list %s", quantity(batch.missing, "session"), name)
+    is_good = bool(results) and not any(result.reason for result in results)
+    return is_good and not batch.missing
 
 
 def _failure(api: BatchAPI, failed: tuple[Job, JobResult]) -> str:

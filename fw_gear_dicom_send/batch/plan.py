@@ -15,7 +15,9 @@ from ..option_types import Group, flag
 from ..options import OPTIONS
 from ..server_url import is_url
 from ..text import quantity
+from .api import SESSIONS_AT_ONCE
 from .models import SERVER_OPTIONS, Gear, Plan, Project, Session
+from .parallel import in_order
 
 MAX_SHOWN = 20
 T = TypeVar("T")
@@ -105,14 +107,31 @@ def file_choice(config: Mapping[str, Any]) -> str:
     )
 
 
-def amount(records: Iterable[Mapping[str, Any]], config: GearConfig) -> str:
+def amount(
+    files_below: Callable[[Sequence[Session]], Iterable[Mapping[str, Any]]],
+    sessions: Iterable[Session],
+    config: GearConfig,
+) -> str:
     """Count the files that the gear would select, and return: 4 files, 3,002 images, 2.4 MB.
 
-    `records` are those of the files on the site. For zip files, they have the number of members,
-    which are usually images. The images of other archives are unknown, and may be all.
+    `files_below` returns the site's records of the files in some sessions.
     """
-    files = images = size = 0
-    at_least = ""
+    ordered = sorted(sessions, key=lambda session: session.project_id)
+    size = SESSIONS_AT_ONCE
+    parts = [ordered[start : start + size] for start in range(0, len(ordered), size)]
+    counted = in_order(lambda part: _counted(files_below(part), config), parts, "Counting files")
+    files, images, length, unknown = map(sum, zip(*counted, strict=True))
+    known = f"{'at least ' * bool(unknown)}{quantity(images, 'image')}" if images else ""
+    return ", ".join(filter(None, (quantity(files, "file"), known, decimal(length))))
+
+
+def _counted(records: Iterable[Mapping[str, Any]], config: GearConfig) -> tuple[int, int, int, int]:
+    """Return the numbers of selected files, of their images and bytes, and of other archives.
+
+    For zip files, the records have the number of members, which are usually images. The images of
+    other archives are unknown, and may be all.
+    """
+    files = images = size = unknown = 0
     for record in records:
         if record.get("deleted") or left_out_for(record, config) is not None:
             continue
@@ -120,11 +139,10 @@ def amount(records: Iterable[Mapping[str, Any]], config: GearConfig) -> str:
         size += record.get("size") or 0
         members = record.get("zip_member_count")
         if members is None and is_archive_name(str(record.get("name"))):
-            at_least = "at least "
+            unknown += 1
         else:
             images += 1 if members is None else members
-    known = f"{at_least}{quantity(images, 'image')}" if images else ""
-    return ", ".join(filter(None, (quantity(files, "file"), known, decimal(size))))
+    return files, images, size, unknown
 
 
 def first(items: Sequence[T], line: Callable[[T], str]) -> Iterator[str]:

@@ -1,6 +1,6 @@
-"""Converts the site's records (JSON) to the types of a batch run.
+"""Converts the site's records (JSON) to the types of a batch run, and new jobs to records.
 
-All functions raise AttributeError, KeyError, TypeError or ValueError for an incomplete record.
+An incomplete record raises AttributeError, KeyError, TypeError or ValueError.
 """
 
 import re
@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from ..models import Container
 from ..report.schemas import FILES, names
 from ..text import printable
-from .models import Batch, Gear, Job, Project, Session, StoredFile
+from .models import Batch, Gear, Job, NewJob, Project, Session, StoredFile
 
 Record = Mapping[str, Any]
 MAX_LINE = 200
@@ -20,6 +20,7 @@ _LINE = re.compile(r"\[\S+\s+(?P<level>[A-Z]+)\s*\]\s*(?P<text>.+)")
 """Line in a gear's log, in the format of the gear toolkit. Rows of a table are no lines."""
 _ERRORS = ("ERROR", "CRITICAL")
 _TABLE = names(FILES)[0]
+_LABEL = re.compile(r"batch of ([0-9]{1,9}) sessions")
 
 
 def record_id(record: Record) -> str:
@@ -113,13 +114,33 @@ def job(record: Record) -> Job:
 
 def batch(record: Record) -> Batch:
     """Read a batch with its jobs."""
+    jobs = record.get("jobs") or ()
+    labels = (_LABEL.fullmatch(str(job.get("label"))) for job in jobs)
     return Batch(
         id=record_id(record),
         state=record["state"],
         created=_time(record["created"]),
         owner=printable(str((record.get("origin") or {}).get("id") or "unknown")),
-        jobs=tuple(map(job, record.get("jobs") or ())),
+        jobs=tuple(map(job, jobs)),
+        sessions=max((int(found[1]) for found in labels if found), default=0),
     )
+
+
+def new_job(job: NewJob) -> dict[str, Any]:
+    """Return the record of a new job (the SDK's InputJob)."""
+    inputs = {
+        name: {"type": "project", "id": job.project_id, "name": file}
+        for name, file in job.files.items()
+    }
+    return {
+        "attempt": 1,
+        "label": f"batch of {job.batch_size} sessions" if job.batch_size else "",
+        "gear_id": job.gear_id,
+        "destination": {"type": "session", "id": job.session_id},
+        "inputs": inputs,
+        "tags": list(job.tags),
+        "config": dict(job.config),
+    }
 
 
 def batch_ids(listed: Sequence[Record]) -> list[str]:

@@ -77,7 +77,7 @@ def _change(
 
 
 def _new_batch(world: World) -> list[Request]:
-    world.api.create(world.plan())
+    world.api.create(world.plan().jobs(1))
     return world.site.requests
 
 

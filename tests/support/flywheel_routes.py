@@ -10,7 +10,8 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from tests.support.flywheel_http import Expired, Fault, Outage, Replace, Request, Responder, Upload
-from tests.support.flywheel_jobs import ORIGIN, USER, Call
+from tests.support.flywheel_job_records import Call
+from tests.support.flywheel_jobs import ORIGIN, USER
 from tests.support.flywheel_lists import Record, Refusal, selected
 
 STORAGE_HEADERS = {"x-storage-class": "standard"}
@@ -38,7 +39,10 @@ class Handler(Responder):
         except (Refusal, KeyError) as error:
             refusal = error if isinstance(error, Refusal) else Refusal(404)
             answer = {"message": refusal.message, "status_code": refusal.code}
-            self._send(json.dumps(answer).encode(), code=refusal.code)
+            text = json.dumps(answer)
+            if url.path.startswith("/storage/"):
+                text = f"<Error><Message>{refusal.message}</Message><Key>{self.path}</Key></Error>"
+            self._send(text.encode(), code=refusal.code)
 
     do_GET = do_POST = do_PUT = _answer  # noqa: N815
 
