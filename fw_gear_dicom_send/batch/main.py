@@ -121,7 +121,7 @@ def _start(arguments: Namespace) -> bool:
     later = _later(api, arguments, batch_id)
     if rest:
         later.create(rest, at_once)
-        log.info("%s for the others; their list is in %s", limit[2:], later.path)
+        log.info("Waiting jobs: %s; listed in %s", f"{len(rest):,}", later.path)
     return _run(api, later, arguments)
 
 

@@ -232,12 +232,14 @@ def _words(response: requests.Response, credentials: str) -> str:
     body, deadline = b"", time.monotonic() + _WORDS_TIME
     with suppress(AttributeError, KeyError, TypeError, ValueError, RecursionError, OSError):
         with suppress(HTTPError):
-            while len(body) < _MAX_BODY and time.monotonic() < deadline:
-                body += (part := response.raw.read1(_MAX_BODY, decode_content=True))
+            while time.monotonic() < deadline and len(body) < _MAX_BODY:
+                part = response.raw.read1(_MAX_BODY - len(body), decode_content=True)
                 if not part:
                     break
+                body += part
+        secret = credentials.rsplit(maxsplit=1)[-1]
         text = html.unescape(re.sub(r"<[^>]*>", " ", json.loads(body)["message"]))
-        text = re.sub(r"(://[^\s?]*)\?\S*", r"\1", text.replace(credentials.split()[-1], "***"))
+        text = re.sub(r"(://[^\s?]*)\?\S*", r"\1", text.replace(secret, "***"))
         return printable(" ".join(text.split()))[:_MAX_WORDS]
     return ""
 

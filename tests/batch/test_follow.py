@@ -81,7 +81,7 @@ def test_refused_run_is_final(world: World, caplog: pytest.LogCaptureFixture) ->
     world.add("Visit 1")
     world.site.fault(next_batch(world.site), Status(403))
     assert world.start() == 1
-    assert caplog.records[-1].getMessage().endswith("/run: 403 Forbidden")
+    assert caplog.records[-1].getMessage().endswith("/run: 403 Forbidden: it is not to be")
 
 
 def test_follow_offers_to_run_a_batch_that_was_never_run(

@@ -71,10 +71,11 @@ def test_amount_is_omitted_if_the_site_does_not_provide_it(world: World) -> None
     assert "? [y/N]" in asked
 
 
-def test_nothing_is_counted_without_a_prompt(world: World) -> None:
-    """With --yes the counting requests are not made."""
-    world.prepare("Visit 1")
-    assert not any(path.endswith("/acquisitions") for path in world.site.requested("GET"))
+def test_amount_is_logged_without_a_prompt(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    """With --yes the amount is in the log."""
+    world.site.add_file(world.site.add_acquisition(world.add("Visit 1"), "T1"), "a.dcm", b"1")
+    world.prepare()
+    assert "Amount of data: 1 file, 1 image, 1 byte" in caplog.messages
 
 
 def test_label_stays_on_one_line(world: World, caplog: pytest.LogCaptureFixture) -> None:
