@@ -55,7 +55,7 @@ class Later:
         self._api = api
         self._jobs_at_once = jobs_at_once
         self._budget = RetryBudget(silence, success="a started job")
-        self._waiting: Waiting | None = None
+        self._waiting = _read(self.path)
         self._started: dict[str, Job] | None = None
         self._retries: set[str] = set()
         self._refused: set[Container] = set()
@@ -80,8 +80,9 @@ class Later:
 
     def poll(self) -> Batch:
         """Return the batch with all its jobs, also waiting ones."""
-        self._waiting = _read(self.path)
         batch = self._api.get(self.batch_id, self._started_later)
+        # `stop` writes the file before it cancels jobs.
+        self._waiting = _read(self.path)
         return batch.with_waiting(self._waiting.jobs if self._waiting else ())
 
     def start_next(self, batch: Batch) -> bool:
