@@ -12,7 +12,7 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     from flywheel.finder import Finder
 
-from fw_gear_dicom_send.batch.models import StoredFile
+from fw_gear_dicom_send.batch.models import NewJob, StoredFile
 from fw_gear_dicom_send.models import Container
 from tests.support.flywheel_site import FlywheelSite
 from tests.support.sdk_world import World, sdk_world
@@ -138,6 +138,13 @@ def test_proposal_equals_that_of_the_sdk(world: World) -> None:
     assert ours[0][:2] == ("POST", "/api/batch/jobs")
 
 
+def _input_job(world: World, batch_id: str) -> Any:
+    """Return the SDK's job for the session, as one more of a batch."""
+    (job,) = world.proposal().jobs
+    job.batch = batch_id
+    return job
+
+
 CHANGES: dict[str, tuple[Callable[[World], str], Callable[[World, str], object], Any]] = {
     "run": (World.batch, lambda w, one: w.fw.start_batch(one), lambda w, one: w.api.start(one)),
     "batch with its jobs": (
@@ -154,6 +161,13 @@ CHANGES: dict[str, tuple[Callable[[World], str], Callable[[World, str], object],
         World.running_job,
         lambda w, one: w.fw.change_job_state(one, "cancelled"),
         lambda w, one: w.api.cancel_job(one),
+    ),
+    "add a job": (
+        World.started,
+        lambda w, one: w.fw.add_job(_input_job(w, one)),
+        lambda w, one: w.api.add(
+            one, NewJob(w.gear, CONFIG, {"key": "key.pem"}, ("hpc",), w.session, w.project)
+        ),
     ),
     "retry": (
         World.failed_job,
@@ -174,8 +188,7 @@ def test_change_requests_equal_those_of_the_sdk(world: World, name: str) -> None
 
 
 def _with(request: tuple[object, ...], old: str, new: str) -> tuple[object, ...]:
-    method, path, *rest = request
-    return (method, str(path).replace(old, new), *rest)
+    return tuple(json.loads(json.dumps(request).replace(old, new)))
 
 
 def test_responses_are_read_like_in_the_sdk(world: World) -> None:
