@@ -182,7 +182,7 @@ def _read(path: Path) -> Waiting | None:
             session: NewJob(**common, session_id=session, project_id=project, batch_size=size)
             for session, project in content["sessions"].items()
         }
-        return Waiting(jobs, int(content["jobs_at_once"]), bool(content["is_stopped"]))
+        return Waiting(jobs, max(0, int(content["jobs_at_once"])), bool(content["is_stopped"]))
     except FileNotFoundError:
         return None
     except (OSError, AttributeError, KeyError, TypeError, ValueError, RecursionError):

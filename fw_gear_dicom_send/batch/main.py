@@ -18,7 +18,7 @@ from ..report.output import write_whole
 from ..report_names import Report, batch_name, waiting_name
 from ..retry import RetryPolicy, retry
 from ..text import quantity
-from ..values import frozen
+from ..values import frozen, replace
 from . import page, plan, selection
 from .api import BatchAPI
 from .command_line import files, parser
@@ -169,11 +169,11 @@ def _stop(api: BatchAPI, arguments: Namespace) -> bool:
     cancelled = 0
     if pending and batch.state == "running":
         cancelled = api.cancel(batch.id)
-        active = {job.id for job in api.get(batch.id).newest if job.is_active}
+        active = {job.id for job in later.poll().newest if job.is_active}
         chosen = [job for job in chosen if job.id in active]
     # The site cancels a batch only once, so jobs that were retried later are cancelled one by one.
     failures = _change_each(api, chosen, api.cancel_job, "cancel")
-    still_running = sum(job.state == "running" for job in api.get(batch.id).newest)
+    still_running = sum(job.state == "running" for job in later.poll().newest)
     total = quantity(cancelled + len(chosen) - failures, "job")
     log.info(
         "Cancelled %s; %s still running", total, f"{still_running:,}" if still_running else "none"
@@ -199,7 +199,7 @@ def _retry(api: BatchAPI, arguments: Namespace) -> bool:
         return False
     later.retry(failed)
     if arguments.no_follow:
-        later.start_next(batch)
+        later.start_next(replace(batch, jobs=tuple(failed)))
     return _follow(api, later, arguments) and not later.failures
 
 
@@ -258,7 +258,9 @@ def _follow(api: BatchAPI, later: Later, arguments: Namespace) -> bool:
         return _gather(api, batch, arguments)
     except (CancelledError, SiteError):
         batch_id = later.batch_id
-        log.warning("The batch continues. To follow it again: dicom-send-batch follow %s", batch_id)
+        log.warning(
+            "Started jobs continue. To follow the batch again: dicom-send-batch follow %s", batch_id
+        )
         raise
 
 

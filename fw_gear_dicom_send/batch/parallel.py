@@ -32,8 +32,10 @@ def in_order(action: Callable[[A], B], items: Sequence[A], title: str = "") -> I
     console = Console(stderr=True)
     is_shown = bool(title) and sys.stderr.isatty()
     rest, logged = iter(items), time.monotonic()
+    if not items:
+        return
     with (
-        ThreadPool(REQUESTS_AT_ONCE) as pool,
+        ThreadPool(min(REQUESTS_AT_ONCE, len(items))) as pool,
         Progress(*columns, console=console, transient=True, disable=not is_shown) as bar,
     ):
         task = bar.add_task("", total=len(items))

@@ -200,7 +200,9 @@ def test_interrupted_batch_continues_and_can_be_followed(world: World) -> None:
     (batch_id,) = world.site.batches
     assert result.exit_code == 130
     assert "Stopped by Ctrl-C" in result.stdout
-    assert f"continues. To follow it again: dicom-send-batch follow {batch_id}" in result.stdout
+    assert (
+        f"continue. To follow the batch again: dicom-send-batch follow {batch_id}" in result.stdout
+    )
     (job,) = world.site.jobs.values()
     assert (job["state"], posts(world.site, "/cancel")) == ("running", [])
     world.site.queue.end(job["_id"], "complete")

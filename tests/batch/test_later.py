@@ -173,6 +173,7 @@ def test_list_counts_jobs_that_started_later(
 def test_stop_holds_the_waiting_jobs(world: World, caplog: pytest.LogCaptureFixture) -> None:
     """After `stop` no job starts, until `follow` is confirmed."""
     batch_id = prepare(world, 5, 2)
+    assert world.run("stop", batch_id) == 2
     assert world.run("stop", batch_id, "--yes") == 0
     assert "Cancelled 2 jobs; none still running" in caplog.text
     assert world.run("stop", batch_id, "--yes") == 0
@@ -184,6 +185,23 @@ def test_stop_holds_the_waiting_jobs(world: World, caplog: pytest.LogCaptureFixt
     with FlywheelEngine(world.site, world.folder / "jobs", outcome=lambda _: GOOD):
         assert world.run("follow", batch_id, "--yes") == 1
     assert states(world) == ["cancelled"] * 2 + ["complete"] * 3
+
+
+def test_stop_cancels_jobs_that_started_later(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Queued jobs are cancelled, whether the batch was created with them or not."""
+    batch_id = prepare(world, 6, 2)
+    world.site.queue.take()
+    command.run_on_terminal(
+        "dicom-send-batch",
+        *world.arguments("follow", batch_id, "--jobs-at-once", 5),
+        cwd=world.folder,
+        interrupt_at=lambda printed: "1 running, 4 pending, 1 waiting" in printed,
+    )
+    assert world.run("stop", batch_id, "--yes") == 0
+    assert "Cancelled 4 jobs; 1 still running" in caplog.text
+    assert states(world) == ["running"] + ["cancelled"] * 4
 
 
 def test_stop_reaches_a_command_that_starts_jobs(world: World) -> None:
@@ -279,6 +297,15 @@ def test_retry_restarts_few_jobs_at_once(world: World) -> None:
         assert world.run("retry", batch_id, "--yes", "--jobs-at-once", 2) == 1
     assert max(busy.active) <= 2
     assert len(posts(world.site, "/retry")) == 6
+
+
+def test_retry_starts_no_waiting_job_without_following(world: World) -> None:
+    """With --no-follow, only failed jobs start."""
+    batch_id = prepare(world, 5, 2)
+    world.ended(lambda _: FAILED)
+    assert world.run("retry", batch_id, "--yes", "--no-follow") == 0
+    assert states(world) == ["failed"] * 2 + ["pending"] * 2
+    assert added(world) == []
 
 
 def test_retry_reaches_jobs_that_started_later(world: World) -> None:
