@@ -227,7 +227,7 @@ class Plan:
     undated: int = 0
 
     def jobs(self, first: int) -> list[NewJob]:
-        """Return the jobs, of which only the `first` ones are started immediately."""
+        """Return the jobs. Only the `first` ones start immediately."""
         total = len(self.sessions)
         size = total if first < total else 0
         return [
