@@ -153,6 +153,7 @@ def _stop(api: BatchAPI, arguments: Namespace) -> bool:
     later = _later(api, arguments)
     batch = later.poll()
     log.info("%s", counts(batch))
+    _is_known(batch)
     pending, running = (
         [job for job in batch.newest if job.state == state] for state in ("pending", "running")
     )
@@ -300,11 +301,19 @@ def _gather(api: BatchAPI, batch: Batch, arguments: Namespace) -> bool:
     for reason, sessions in page.reasons(results):
         log.warning("%s: %s", quantity(sessions, "session"), reason)
     log.info("Reports: %s and %s", csv_path, html_path.name)
-    if batch.missing:
-        name = waiting_name(batch.id)
-        log.warning("%s without a job: no list %s", quantity(batch.missing, "session"), name)
     is_good = bool(results) and not any(result.reason for result in results)
-    return is_good and not batch.missing
+    return _is_known(batch) and is_good
+
+
+def _is_known(batch: Batch) -> bool:
+    """Return whether all sessions of a batch are known; warn if the list of some is missing."""
+    if batch.missing:
+        log.warning(
+            "Sessions without a job: %s. Their list is not in --report-folder: %s",
+            f"{batch.missing:,}",
+            waiting_name(batch.id),
+        )
+    return not batch.missing
 
 
 def _failure(api: BatchAPI, failed: tuple[Job, JobResult]) -> str:

@@ -256,8 +256,13 @@ def test_lost_file_is_noticed(world: World, caplog: pytest.LogCaptureFixture) ->
     waiting_file(world, batch_id).unlink()
     world.ended(lambda _: GOOD)
     assert world.run("follow", batch_id) == 1
-    assert f"dicom-send_batch-{batch_id}_waiting.json" in caplog.text
-    assert "2 of 5 jobs have ended: 2 complete, 3 waiting" in caplog.text
+    name = f"dicom-send_batch-{batch_id}_waiting.json"
+    message = f"Sessions without a job: 3. Their list is not in --report-folder: {name}"
+    assert message in caplog.messages
+    caplog.clear()
+    assert world.run("stop", batch_id) == 0
+    assert message in caplog.messages
+    assert "2 of 5 jobs have ended: 2 complete, 3 waiting" in caplog.messages
     assert added(world) == []
 
 
