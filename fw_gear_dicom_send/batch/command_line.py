@@ -92,6 +92,14 @@ def files(namespace: Namespace) -> dict[str, str]:
     return {name: getattr(namespace, name) for name in names}
 
 
+def jobs_at_once(namespace: Namespace, default: int | None = None) -> int | None:
+    """Return the maximum number of active jobs. Without following, none can start later."""
+    given: int | None = getattr(namespace, "jobs_at_once", None)
+    if given is None:
+        return 0 if getattr(namespace, "no_follow", False) else default
+    return given
+
+
 def _command(add_parser: Callable[..., Parser], name: str, text: str) -> Parser:
     example = f"example:\n  dicom-send-batch {name} 66f0aa11bb22cc33dd44ee55\n"
     command = add_parser(

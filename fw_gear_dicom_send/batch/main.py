@@ -21,7 +21,7 @@ from ..text import quantity
 from ..values import frozen, replace
 from . import page, plan, selection
 from .api import BatchAPI
-from .command_line import files, parser
+from .command_line import files, jobs_at_once, parser
 from .follow import counts, follow
 from .gather import gather
 from .later import JOBS_AT_ONCE, Later
@@ -104,9 +104,7 @@ def _start(arguments: Namespace) -> bool:
     if not unsent:
         log.info("%s", "All sessions were sent already" if sessions else "No session matches")
         return bool(sessions)
-    at_once = arguments.jobs_at_once
-    if at_once is None:
-        at_once = 0 if arguments.no_follow else JOBS_AT_ONCE
+    at_once = jobs_at_once(arguments, JOBS_AT_ONCE) or 0
     jobs = whole.jobs(at_once or len(unsent))
     first, rest = (jobs[:at_once], jobs[at_once:]) if at_once else (jobs, [])
     what = f"{quantity(len(jobs), 'job')} on {api.site.partition('://')[2]}"
@@ -173,7 +171,7 @@ def _stop(api: BatchAPI, arguments: Namespace) -> bool:
         active = {job.id for job in later.poll().newest if job.is_active}
         chosen = [job for job in chosen if job.id in active]
     # The site cancels a batch only once, so jobs that were retried later are cancelled one by one.
-    failures = _change_each(api, chosen, api.cancel_job, "cancel")
+    failures = _cancel_each(api, chosen)
     still_running = sum(job.state == "running" for job in later.poll().newest)
     total = quantity(cancelled + len(chosen) - failures, "job")
     log.info(
@@ -204,17 +202,15 @@ def _retry(api: BatchAPI, arguments: Namespace) -> bool:
     return _follow(api, later, arguments) and not later.failures
 
 
-def _change_each(
-    api: BatchAPI, jobs: Iterable[Job], change: Callable[[str], object], verb: str
-) -> int:
-    """Change each job by its id, and return the number of logged failures."""
+def _cancel_each(api: BatchAPI, jobs: Iterable[Job]) -> int:
+    """Cancel each job, and return the number of logged failures."""
     failures = 0
     for job in jobs:
         try:
-            change(job.id)
+            api.cancel_job(job.id)
         except SiteError as exc:
             failures += 1
-            log.error("%s: cannot %s the job: %s", api.label(job.container), verb, exc)
+            log.error("%s: cannot cancel the job: %s", api.label(job.container), exc)
     return failures
 
 
@@ -267,10 +263,7 @@ def _follow(api: BatchAPI, later: Later, arguments: Namespace) -> bool:
 
 def _later(api: BatchAPI, arguments: Namespace, batch_id: str = "") -> Later:
     """Return the batch of the command, with its waiting jobs."""
-    at_once = getattr(arguments, "jobs_at_once", None)
-    if at_once is None and getattr(arguments, "no_follow", False):
-        at_once = 0
-    silence = arguments.timeouts.silence
+    at_once, silence = jobs_at_once(arguments), arguments.timeouts.silence
     return Later(api, batch_id or arguments.batch, arguments.report_folder, at_once, silence)
 
 
