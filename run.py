@@ -12,7 +12,8 @@ from fw_gear_dicom_send.account import Account
 from fw_gear_dicom_send.config import SendConfig, parse
 from fw_gear_dicom_send.delivery.sender import Sender
 from fw_gear_dicom_send.exit_codes import exit_code, log_details, silence_pydicom
-from fw_gear_dicom_send.flywheel import FlywheelSource
+from fw_gear_dicom_send.flywheel import QC_NAME, FlywheelSource
+from fw_gear_dicom_send.report.events import surviving
 from fw_gear_dicom_send.report.output import remove
 from fw_gear_dicom_send.report.progress import Progress
 from fw_gear_dicom_send.run.pipeline import DEFAULT_WAITS, ProgressFactory, Waits, run
@@ -66,15 +67,20 @@ def _run(waits: Waits, make_progress: ProgressFactory, make_sender: SenderFactor
                 make_progress=make_progress,
                 waits=waits,
                 earlier_reports=source.earlier_reports if config.resume else None,
-                conclude=partial(_mark, source, context.output_dir),
+                conclude=partial(_mark, source, context),
             )
         return account.exit_code
 
 
-def _mark(source: FlywheelSource, output: Path, account: Account) -> None:
-    """Write metadata for the engine to the output folder, even if the run ends in an error."""
-    metadata = Metadata()
-    source.mark(metadata, account)
+def _mark(source: FlywheelSource, context: GearToolkitContext, account: Account) -> None:
+    """Mark the outcome of the run, even if it ends in an error.
+
+    What the site does not let the gear change is written for the engine, to the output folder.
+    """
+    metadata, output = Metadata(context, name_override=QC_NAME), context.output_dir
+    with surviving("Marking the sent data"):
+        metadata.pull_job_info()
+        source.mark(metadata, metadata.job_info[QC_NAME]["job_info"], account)
     try:
         # The custom information of a file may contain a patient's name, so it is not logged.
         metadata.write(output, log_meta=False)

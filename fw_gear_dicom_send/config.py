@@ -37,6 +37,7 @@ _VERIFY_DIMSE = {"find": "C-FIND", "commit": "storage commitment"}
 _VERIFY_WEB = {"find": "QIDO-RS", "content": "WADO-RS"}
 """Service for each value of the option `verify`."""
 _WEB_ONLY = ("authorization", "on_conflict", "images_per_request")
+_CHOOSES_FILES = ("file_types", "include", "exclude", "modality", "file_tags")
 _FILES = tuple(option.name for option in OPTIONS if option.type is FILE)
 
 
@@ -131,6 +132,19 @@ class GearConfig(SendConfig):
     input_file: InputFile | None
     api_key: str = field(repr=False)
     job_id: str = ""
+
+    @property
+    def selection(self) -> Mapping[str, str]:
+        """The options that choose files and differ from their defaults, as in a job's config.
+
+        A run on an input file chooses nothing.
+        """
+        chosen = {row.name: (row, value) for row, value in self.in_effect() if not self.input_file}
+        return {
+            name: row.type.show(value)
+            for name, (row, value) in chosen.items()
+            if name in _CHOOSES_FILES and value != row.check(row.default)
+        }
 
 
 def parse(config_json: Mapping[str, Any]) -> GearConfig:
@@ -234,8 +248,8 @@ def _input_file(given: Any) -> InputFile | None:
             path = _input_path("file", given)
             parent = _container("container of the input file", hierarchy)
             record = given.get("object") or {}
-            tags, info = tuple(record.get("tags") or ()), record.get("info") or {}
-            return InputFile(path, name, parent, tags, info)
+            version = record.get("file_id") or "", record.get("version") or 0
+            return InputFile(path, name, parent, *version)
     raise ConfigError("file", given, "an input with its hierarchy and location")
 
 

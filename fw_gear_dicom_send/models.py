@@ -1,9 +1,7 @@
 """Frozen types that the steps of a run exchange."""
 
-from collections.abc import Mapping
 from enum import Enum, StrEnum
 from pathlib import Path
-from typing import Any
 
 from .delivery.results import StoreResult
 from .name_patterns import NO_PATTERNS, NamePatterns
@@ -27,14 +25,14 @@ class Container:
 class InputFile:
     """The file given as input: its path, its Flywheel name and its container.
 
-    `tags` and `info`, its custom information, are from the time when the job was created.
+    `file_id` and `version` identify its content on the site; old sites have neither.
     """
 
     path: Path
     name: str
     parent: Container
-    tags: tuple[str, ...] = ()
-    info: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    file_id: str = ""
+    version: int = 0
 
 
 class Exclusion(Enum):
@@ -157,16 +155,13 @@ class Origin:
 class Selection:
     """Selected files, the container for the report, and the files that are left out.
 
-    `tags` belong to the input file or, without one, to the container. `info` is the custom
-    information of the input file. `origin` describes the source for people. `first` is the path of
-    the first file or folder if it is already on disk.
+    `origin` describes the source for people. `first` is the path of the first file or folder if it
+    is already on disk.
     """
 
     entries: tuple[FileEntry, ...]
     report_parent: Container
     report_label: str
-    tags: tuple[str, ...] = ()
-    info: Mapping[str, Any] = field(default_factory=dict, repr=False)
     left_out: tuple[LeftOut, ...] = ()
     origin: Origin = Origin()
     first: Path | None = None

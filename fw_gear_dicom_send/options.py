@@ -176,9 +176,10 @@ class Options:
         "existing image. replace: replace it, by PUT (Azure), or by DELETE and POST (Google).",
     )
     sent_tag: str = _downloading(
-        FLYWHEEL_TAG,
-        "dicom-send",
-        "Flywheel tag for the input file or the container if all images were sent. Empty: no tag.",
+        FLYWHEEL_TAG, "dicom-send", "Flywheel tag if all images were sent. Empty: no tag."
+    )
+    sent_info: bool = _downloading(
+        BOOLEAN, True, "Write a summary and a QC result to the custom information of sent data."
     )
     file_download_retry_time: float = _downloading(
         seconds(),

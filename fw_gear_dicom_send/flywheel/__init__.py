@@ -1,5 +1,6 @@
 """Access to a Flywheel site: select and download files, attach reports, write marks."""
 
+from .marks import QC_NAME
 from .source import FlywheelSource
 
-__all__ = ["FlywheelSource"]
+__all__ = ["QC_NAME", "FlywheelSource"]

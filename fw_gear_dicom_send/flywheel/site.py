@@ -11,6 +11,7 @@ from io import SEEK_END
 from itertools import accumulate
 from pathlib import Path
 from typing import Any, BinaryIO
+from urllib.parse import quote
 
 from fw_core_client import CoreClient
 
@@ -22,7 +23,7 @@ from ..reasons import Program
 from ..report_names import is_per_image
 from ..retry import ONCE, RetryPolicy
 from ..text import printable, quantity
-from ..values import frozen, replace
+from ..values import field, frozen, replace
 from .api import API, container_url, with_new_urls
 
 log = logging.getLogger(__name__)
@@ -35,6 +36,9 @@ MAX_REPORT_BYTES = 256 << 20
 """Maximum total size, in bytes, of these reports."""
 NO_TICKET = (400, 404, 405, 409, 422, 501)
 """HTTP status of sites that do not support upload tickets."""
+CONFLICT = 409
+NO_PATCH = (404, 405)
+"""HTTP status of sites that change custom information by POST only, such as those of 2019."""
 _TYPES = {"dicom": ("dicom",), "dicom and archive": ("dicom", "archive")}
 """File types for each value of the option `file_types`."""
 
@@ -47,8 +51,18 @@ class _Node:
     label: str
     above: Mapping[str, str]
     files: tuple[Mapping[str, Any], ...]
-    tags: tuple[str, ...]
     deleted: bool
+
+
+@frozen
+class Record:
+    """The current metadata of a container or file. Only a file has a version and a hash."""
+
+    info: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    tags: frozenset[str] = frozenset()
+    file_id: str = ""
+    version: int = 0
+    hash: str = ""
 
 
 _File = tuple[Container, str, Mapping[str, Any]]
@@ -91,16 +105,11 @@ class Site:
         if start.type == "acquisition":
             session = parents["session"]
             parent, label = session.container, f"{session.label}_{node.label}"
-        records = (file for file in node.files if chosen and file.get("name") == chosen.name)
-        record = next(records, {})
-        tags = {*chosen.tags, *(record.get("tags") or ())} if chosen else node.tags
-        info = record.get("info") or (chosen.info if chosen else {})
         ids = {**node.above, start.type: start.id}
         page = self._api.session_page(ids["project"], ids["session"]) if "session" in ids else ""
         origin = Origin(Program.GEAR, path, page, printable(config.job_id))
         first = chosen.path if chosen else None
-        counted = left_out.counted()
-        return Selection(entries, parent, label, tuple(tags), info, counted, origin, first)
+        return Selection(entries, parent, label, left_out.counted(), origin, first)
 
     def image_reports(self, places: Iterable[Container]) -> list[FileEntry]:
         """Return the newest per-image reports on the containers, the newest first.
@@ -169,6 +178,37 @@ class Site:
         self._api.ask("POST", url, params={"ticket": ticket})
         return True
 
+    def record(self, container: Container, *file: str) -> Record:
+        """Read the current metadata of a container, or of its file with a name; raise SiteError."""
+        url, headers = f"{container_url(container, *file)}/info", {}
+        if not file:
+            url, headers = container_url(container), self._without_files
+        return self._api.read(_record, "GET", url, headers=headers)
+
+    def set_info(self, info: Mapping[str, Any], container: Container, *file: str) -> None:
+        """Set top-level keys of the custom information, and keep all others; raise SiteError."""
+        url = f"{container_url(container, *file)}/info"
+        try:
+            self._api.ask("PATCH", url, json={"set": info})
+        except SiteError as error:
+            if error.status not in NO_PATCH:
+                raise
+            self._api.ask("POST", url, json={"set": info})
+
+    def add_tag(self, tag: str, container: Container, file_id: str = "") -> None:
+        """Add a tag to a container, or to a file with an id, and keep all others; raise SiteError.
+
+        Sites without ids of files have no such request for files.
+        """
+        if file_id:
+            self._api.ask("PATCH", f"/api/files/{quote(file_id, safe='')}/tags", json=[tag])
+            return
+        try:
+            self._api.ask("POST", f"{container_url(container)}/tags", json={"value": tag})
+        except SiteError as error:
+            if error.status != CONFLICT:  # It has the tag already.
+                raise
+
     def _files_below(self, node: _Node, path: str) -> Iterator[_File]:
         """Yield the files of a container and of its descendants."""
         for file in node.files:
@@ -181,9 +221,13 @@ class Site:
                 if not child.deleted:
                     yield from self._files_below(child, f"{path}/{child.label}")
 
+    @property
+    def _without_files(self) -> dict[str, str]:
+        """Headers of a request for a container without its files."""
+        return {"X-Accept-Feature": f"{self._api.features},Exclude-Files"}
+
     def _get(self, container: Container, *, files: bool = True) -> _Node:
-        url = container_url(container)
-        headers = {} if files else {"X-Accept-Feature": f"{self._api.features},Exclude-Files"}
+        url, headers = container_url(container), {} if files else self._without_files
         return self._api.read(partial(_node, container.type), "GET", url, headers=headers)
 
 
@@ -222,6 +266,16 @@ def _entry(
     return FileEntry(parent, shown, f"{path}/files/{shown}", size, digest, key=name)
 
 
+def _record(found: Any) -> Record:
+    return Record(
+        info=dict(found.get("info") or {}),
+        tags=frozenset(found.get("tags") or ()),
+        file_id=found.get("file_id") or "",
+        version=found.get("version") or 0,
+        hash=found.get("hash") or "",
+    )
+
+
 def _node(level: str, record: Any) -> _Node:
     parents = record["parents"]
     return _Node(
@@ -229,6 +283,5 @@ def _node(level: str, record: Any) -> _Node:
         label=printable(record.get("label") or record["_id"]),
         above={above: parents[above] for above in LEVELS[: LEVELS.index(level)]},
         files=tuple(record.get("files") or ()),
-        tags=tuple(record.get("tags") or ()),
         deleted=bool(record.get("deleted")),
     )

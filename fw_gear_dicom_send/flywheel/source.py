@@ -1,8 +1,10 @@
 """Image source and report sink of the gear."""
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from ..account import Account
 from ..config import GearConfig
@@ -14,7 +16,7 @@ from ..values import replace
 from .api import SITE_POLICY
 from .client import connect
 from .download import Downloader
-from .marks import Metadata, mark
+from .marks import AttachedReport, Marks, Metadata
 from .site import Site
 
 log = logging.getLogger(__name__)
@@ -32,17 +34,23 @@ class FlywheelSource:
         self._config = config
         self._site = Site(connect(config.api_key), SITE_POLICY)
         self._selection: Selection | None = None
+        self._started = datetime.now(UTC)
         self.reports = FlywheelReports(self._site, config.container)
 
     def select(self) -> Selection:
         """Find the files to send; raises ConfigError or SiteError as `Site.select` does."""
+        self._started = datetime.now(UTC)
         self._selection = self._site.select(self._config)
         return self._selection
 
-    def mark(self, metadata: Metadata, account: Account) -> None:
-        """Add the outcome of the run to `metadata`, which the engine applies."""
-        if self._selection:
-            mark(metadata, self._config, self._selection, account, self.reports.first)
+    def mark(self, metadata: Metadata, job_info: Mapping[str, Any], account: Account) -> None:
+        """Mark the outcome of the run; what the site refuses goes to `metadata`, for the engine.
+
+        `job_info` describes the job in QC results.
+        """
+        if self._selection and not self._config.dry_run:
+            marks = Marks(self._site, metadata, self._config, account, self._started)
+            marks.write(job_info, self.reports.first)
 
     def fetcher(self, folder: Path) -> Fetcher:
         """Return a fetcher that downloads files to `folder`; an input file is already on disk."""
@@ -99,7 +107,7 @@ class FlywheelReports:
         """Attach reports to `site`; the engine attaches those it refuses to `destination`."""
         self._site = site
         self._destination = destination
-        self.first: tuple[Container, str] | None = None
+        self.first: AttachedReport | None = None
 
     def rows(self, reports: Sequence[FileReport]) -> Sequence[FileReport]:
         """Return the reports without those on archives that contain no DICOM image."""
@@ -111,10 +119,10 @@ class FlywheelReports:
 
     def deliver(self, parent: Container, path: Path) -> bool:
         """Attach a report; raise SiteError if the site refuses it."""
-        place = self._destination
+        report = AttachedReport(self._destination, path.name, is_there=False)
         try:
             self._site.attach(parent, path)
-            place = parent
+            report = AttachedReport(parent, path.name)
         finally:
-            self.first = self.first or (place, path.name)
+            self.first = self.first or report
         return True

@@ -120,18 +120,36 @@ def test_rows_match_the_requests_of_the_gear(
         result = gear.run()
         assert result.exit_code == 0, result.log
         requests += site.requests
+    requests += marking_requests(tmp_path, world, python_scp.port)
     assert unlisted(requests) == set()
     assert rows_of(requests) == rows_by("gear")
 
 
-@pytest.mark.parametrize("row", rows(), ids=lambda row: row.request)
+def marking_requests(folder: Path, world: World, port: int) -> list[Request]:
+    """Return the requests of runs on a file and on a container of an old site, and on a file."""
+    site, content, name = world.site, encoded(made(1)), "b.dcm"
+    site.add_file(world.acquisition, name, content)
+    site.requests.clear()
+    for number, (is_old, is_on_file) in enumerate([(True, True), (True, False), (False, True)]):
+        site.is_old = is_old
+        gear = gear_on(folder / f"m{number}", site, port, world.acquisition, "acquisition")
+        if is_on_file:
+            gear.give(name, content, parent_id=world.acquisition)
+        assert gear.run().exit_code == 0
+    return site.requests
+
+
+@pytest.mark.parametrize(
+    "row", [row for row in rows() if row.call != "none"], ids=lambda row: row.request
+)
 def test_sdk_call_of_each_row_makes_its_request(world: World, row: Row) -> None:
     """The SDK call in the last column makes the request in the first column."""
     site = world.site
-    site.add_file(world.acquisition, NAME, b"image")
+    file_id = site.add_file(world.acquisition, NAME, b"image")
     spec = flywheel.FileSpec("r.csv", io.BytesIO(b"a,b"), size=3)
     names: dict[str, Any] = {
         "Finder": Finder,
+        "file": file_id,
         "fw": world.fw,
         "name": NAME,
         "spec": spec,

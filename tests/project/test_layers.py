@@ -21,7 +21,7 @@ LAYERS = (
         "server_url",
         "bandwidth",
     },
-    {"errors", "report_names", "sections"},
+    {"errors", "mark_key", "report_names", "sections"},
     {"exit_codes", "option_types"},
     {"option_values"},
     {"options"},

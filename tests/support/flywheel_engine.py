@@ -191,15 +191,19 @@ class FlywheelEngine:
             self._site.queue.log(job["_id"], result.stdout)
             self._site.queue.log(job["_id"], result.stderr, channel=2)
             self.results[job["_id"]] = result
-            if result.exit_code != 0 or not self._wanted(job):
+            if not self._wanted(job):
                 self._site.queue.end(job["_id"], "failed")
                 return
+            is_success = result.exit_code == 0
             origin = {"type": "job", "id": job["_id"]}
             for path in result.output:
                 self._site.attach(job["destination"]["id"], path.name, path.read_bytes(), origin)
-            flywheel_metadata.apply(self._site.containers, job["destination"], result.metadata)
+            flywheel_metadata.apply(
+                self._site, job["destination"], result.metadata, is_success=is_success
+            )
             names = [path.name for path in result.output]
-            self._site.queue.end(job["_id"], "complete", saved=names)
+            state = "complete" if is_success else "failed"
+            self._site.queue.end(job["_id"], state, saved=names)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -223,6 +227,7 @@ class FlywheelEngine:
                 parent_type=reference["type"],
                 input_name=input_name,
                 file_type=file["type"],
+                record=file,
             )
         return gear
 

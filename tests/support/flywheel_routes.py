@@ -9,6 +9,7 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from tests.support import flywheel_metadata
 from tests.support.flywheel_http import Expired, Fault, Outage, Replace, Request, Responder, Upload
 from tests.support.flywheel_job_records import Call
 from tests.support.flywheel_jobs import ORIGIN, USER
@@ -44,7 +45,7 @@ class Handler(Responder):
                 text = f"<Error><Message>{refusal.message}</Message><Key>{self.path}</Key></Error>"
             self._send(text.encode(), code=refusal.code)
 
-    do_GET = do_POST = do_PUT = _answer  # noqa: N815
+    do_GET = do_POST = do_PUT = do_PATCH = _answer  # noqa: N815
 
     def _route(self, parts: list[str], query: dict[str, str], body: bytes) -> None:
         site = self.site
@@ -78,19 +79,47 @@ class Handler(Responder):
             ):
                 self._container(plural, wanted_id)
                 self._send_json(self._page(wanted_id, children, query), wanted_id)
-            case "GET", "api", plural, container_id, "files", name:
+            case "GET", "api", plural, container_id, "files", name, *what:
                 files = self._container(plural, container_id)["files"]
-                self._give({f["name"]: f["file_id"] for f in files}[name])
-            case "GET", "api", plural, container_id, "files", name, "info":
-                files = self._container(plural, container_id)["files"]
-                record = {f["name"]: f for f in files}[name]
-                self._send_json(record, f"{record['file_id']}/info")
+                self._route_file({file["name"]: file for file in files}[name], what)
+            case (("POST" | "PATCH"), "api", *_, ("info" | "tags")):
+                self._send_json(self._change_metadata(parts[1:], json.loads(body)), "metadata")
             case "POST", "api", plural, container_id, ("files" | "rules") as what:  # type: ignore[misc]
                 self._container(plural, container_id)
                 take = self._take_upload if what == "files" else self._take_rule
                 take(plural.removesuffix("s"), container_id, query, body)
             case _:
                 raise Refusal(404)
+
+    def _route_file(self, record: dict[str, Any], what: list[str]) -> None:
+        if what == ["info"]:
+            self._send_json(self._file_shown(record), f"{record['file_id']}/info")
+        elif what:
+            raise Refusal(404)
+        else:
+            self._give(record["file_id"])
+
+    def _change_metadata(self, parts: list[str], body: Any) -> object:
+        """Change one key or tag. Older sites have no ids of files, and POST instead of PATCH."""
+        site = self.site
+        if site.is_read_only:
+            raise Refusal(403, f"User {USER} does not have rw access to {parts[0]} {parts[1]}")
+        is_old, is_patch = site.is_old, self.command == "PATCH"
+        with site.lock:
+            match parts:
+                case "files", file_id, "tags" if is_patch and not is_old:
+                    record = site.file(file_id)
+                    return flywheel_metadata.add_tags(record, body, conflicts=False)
+                case plural, container_id, "tags" if not is_patch:
+                    record = self._container(plural, container_id)
+                    flywheel_metadata.add_tags(record, [body["value"]], conflicts=True)
+                    return {"modified": 1}
+                case plural, container_id, *file, "info" if is_patch is not is_old:
+                    record = self._container(plural, container_id)
+                    if file:
+                        record = {one["name"]: one for one in record["files"]}[file[1]]
+                    return flywheel_metadata.set_info(record, body)
+        raise Refusal(405)
 
     def _route_storage(self, wanted: str, query: dict[str, str], body: bytes) -> None:
         """Respond as a separate storage, which requires only a valid signature."""
@@ -174,11 +203,17 @@ class Handler(Responder):
     def _shown(self, record: dict[str, Any]) -> dict[str, Any]:
         hidden = ["files"] if self._wants("exclude-files") else []
         shown = {key: value for key, value in record.items() if key not in hidden}
+        if "files" in shown:  # Current sites show the custom information of a file on its own.
+            shown["files"] = [self._file_shown({**file, "info": {}}) for file in shown["files"]]
         subject = self.site.containers.get(record.get("parents", {}).get("subject", ""))
         if subject and self.site.types.get(record.get("_id", "")) == "session":
             code = subject.get("label")
             shown["subject"] = {"_id": subject["_id"], "label": code, "code": code}
         return shown
+
+    def _file_shown(self, record: dict[str, Any]) -> dict[str, Any]:
+        hidden = ("file_id", "version") if self.site.is_old else ()
+        return {key: value for key, value in record.items() if key not in hidden}
 
     def _wants(self, feature: str) -> bool:
         return feature in self.headers.get("X-Accept-Feature", "").lower()
@@ -221,8 +256,8 @@ class Handler(Responder):
         self, kind: str, container_id: str, query: dict[str, str], body: bytes
     ) -> None:
         site = self.site
-        if site.upload_status is not None:
-            raise Refusal(site.upload_status)
+        if site.is_read_only or site.upload_status is not None:
+            raise Refusal(site.upload_status or 403)
         if query.get("ticket") == "":
             if site.ticket_status == HTTPStatus.OK:
                 self._send_json([])  # Content uploaded by a request without a file.

@@ -49,7 +49,9 @@ class FlywheelSite:
     its original jobs, unless `replaces_retried` replaces them with their retries. Jobs appear in
     lists unless `lists_jobs` is changed, and alone unless `gives_jobs` is changed. A job is
     cancelled if it waits while more than `patience` others start. The user cannot start jobs on
-    `read_only` containers.
+    `read_only` containers. With `is_read_only`, the key may not write. An old site (`is_old`), of
+    2019, has no versions of files, and none of the newer requests for metadata. The engine
+    replaces values of containers, or merges them (`merges_metadata`).
     """
 
     def __init__(
@@ -96,6 +98,9 @@ class FlywheelSite:
         self.read_only: set[str] = set()
         self.is_admin = False
         self.is_member = True
+        self.is_read_only = False
+        self.is_old = False
+        self.merges_metadata = False
         self.features = features
         self.connections = 0
         self.uploads: list[Upload] = []
@@ -270,6 +275,12 @@ class FlywheelSite:
                         newer = {"version": record["version"] + 1, "modified": now()}
                         record.update(newer, size=length, hash=digest)
             self.contents[file_id] = content
+
+    def file(self, file_id: str) -> Record:
+        """Return the record of a file."""
+        files = (file for one in self.containers.values() for file in one["files"])
+        found: dict[str, Record] = {file["file_id"]: file for file in files}
+        return found[file_id]
 
     def attach(
         self, container_id: str, name: str, content: bytes, origin: Mapping[str, Any] = ORIGIN

@@ -15,6 +15,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO, Any
 
 from tests.support.preloaded import (
@@ -214,8 +215,12 @@ class GearFolder:
         parent_type: str = "acquisition",
         input_name: str = "file",
         file_type: str | None = "dicom",
+        record: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
-        """Provide a Flywheel file as an input; its parent is the container that holds the file."""
+        """Provide a Flywheel file as an input; its parent is the container that holds the file.
+
+        The `record` is that of the file when the job is created. Old sites have no version in it.
+        """
         path = self.folder / "input" / input_name / name
         path.parent.mkdir()
         if isinstance(content, bytes):
@@ -234,6 +239,7 @@ class GearFolder:
                 "info": {},
                 "tags": [],
                 "classification": {},
+                **{key: record[key] for key in ("file_id", "version") if key in record},
             },
         }
 

@@ -75,4 +75,5 @@ def assert_work_is_empty(gear: GearFolder) -> None:
 
 def downloads(site: FlywheelSite) -> list[str]:
     """Return the downloaded files."""
-    return [path for path in site.requested("GET") if "/files/" in path]
+    paths = site.requested("GET")
+    return [path for path in paths if "/files/" in path and not path.endswith("/info")]

@@ -107,7 +107,8 @@ def _pattern(text: str) -> re.Pattern[str]:
 def _keys(request: Request) -> list[str]:
     """Return the keys of a JSON body; for a form, those of the file."""
     if "json" in request.headers.get("Content-Type", ""):
-        return list(json.loads(request.body))
+        body = json.loads(request.body)
+        return list(body) if isinstance(body, dict) else []
     return ["file"] if request.body else []
 
 
