@@ -20,15 +20,18 @@ from . import records
 from .models import GEAR, GEARS, Batch, Gear, Job, NewJob, Place, Project, Session, StoredFile
 from .parallel import REQUESTS_AT_ONCE
 
-_OF_THE_GEARS = f"gear_info.name=|[{','.join(GEARS)}]"
+_OF_THE_GEARS = f"gear_info.name=~^({'|'.join(GEARS)})$"
+"""A filter that older sites support, too. They reject lists of values (`=|[...]`)."""
 _ABSENT = (HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY)
 """Statuses of a site's response to an unknown or invalid id."""
 _ALL_JOBS = ("/api/jobs", "")
 _OWN_JOBS = ("/api/users/self/jobs", "jobs")
 """Lists of jobs, with the key of the list in the response."""
-SESSIONS_AT_ONCE = 100
+_SESSIONS_AT_ONCE = 100
 """Number of sessions in one filter for acquisitions. The filter is part of a URL."""
 
+Files = tuple[str, Sequence[Mapping[str, Any]]]
+"""The id of a session, and the records of the files of one of its acquisitions."""
 T = TypeVar("T")
 
 
@@ -115,19 +118,40 @@ class BatchAPI:
         query = {"filter": search} if search else {}
         yield from self._reader.containers(records.session, url, query)
 
-    def files_below(self, sessions: Iterable[Session]) -> Iterator[Mapping[str, Any]]:
-        """Yield the records of all acquisition files in some sessions."""
+    def info(self, session_id: str) -> Mapping[str, Any]:
+        """Return the custom information of a session, nothing if the site refuses it."""
+        try:
+            return self._get(records.info, "/api/sessions", session_id)
+        except SiteError as exc:
+            if not exc.is_final:
+                raise
+            return {}
+
+    def files_below(self, sessions: Iterable[Session]) -> Iterator[Files]:
+        """Yield the session's id and the file records of each acquisition in some sessions.
+
+        Older sites reject a list of values in a filter, and one value in brackets matches nothing.
+        """
         ids: dict[str, list[str]] = {}
         for session in sessions:
             ids.setdefault(session.project_id, []).append(session.id)
-        for project_id, session_ids in ids.items():
-            url = f"/api/projects/{_quoted(project_id)}/acquisitions"
-            for start in range(0, len(session_ids), SESSIONS_AT_ONCE):
-                wanted = session_ids[start : start + SESSIONS_AT_ONCE]
-                query = {"filter": f"parents.session=|[{','.join(wanted)}]"}
-                for session_id, files in self._reader.containers(records.files, url, query):
-                    if session_id in wanted:
-                        yield from files
+        for project_id, some in ids.items():
+            if len(some) > 1:
+                url = f"/api/projects/{_quoted(project_id)}/acquisitions"
+                try:
+                    yield from self._files(url, some, f"parents.session=|[{','.join(some)}]")
+                    continue
+                except SiteError as exc:
+                    if exc.status != HTTPStatus.UNPROCESSABLE_ENTITY:
+                        raise
+            for session_id in some:
+                yield from self._files(f"/api/sessions/{_quoted(session_id)}/acquisitions", some)
+
+    def _files(self, url: str, session_ids: Sequence[str], search: str = "") -> Iterator[Files]:
+        query = {"filter": search} if search else {}
+        for session_id, files in self._reader.containers(records.files, url, query):
+            if session_id in session_ids:
+                yield session_id, files
 
     def jobs_of(self, project_id: str) -> list[Job] | None:
         """Return the gear's jobs in a project, None if the site shows them only to admins."""
@@ -281,6 +305,13 @@ class BatchAPI:
             if absent and exc.status in _ABSENT:
                 raise UsageError(absent) from exc
             raise
+
+
+def in_parts(sessions: Iterable[Session]) -> list[list[Session]]:
+    """Return sessions in parts; the acquisitions of each part are in one list."""
+    ordered = sorted(sessions, key=lambda session: session.project_id)
+    starts = range(0, len(ordered), _SESSIONS_AT_ONCE)
+    return [ordered[start : start + _SESSIONS_AT_ONCE] for start in starts]
 
 
 def _batch(batch_id: str) -> str:

@@ -192,8 +192,8 @@ def _add_start(command: Parser) -> None:
     fits.add_argument(
         "--not-yet-sent",
         action="store_true",
-        help="Skip sessions with the tag --sent-tag, and those that a complete, running or pending "
-        "job sends to this server.",
+        help="Skip sessions that a complete, running or pending job sends to this server, unless "
+        "they have newer files. Without a job, the mark of the last complete run counts.",
     )
     for group in Group:
         rows = [row for row in _OPTIONS if row.group is group]

@@ -22,10 +22,11 @@ from ..values import frozen, replace
 from . import page, plan, selection
 from .api import BatchAPI
 from .command_line import files, jobs_at_once, parser
+from .earlier_runs import EarlierRuns
 from .follow import counts, follow
 from .gather import gather
 from .later import JOBS_AT_ONCE, Later
-from .models import GEARS, WAITING, Batch, Job, JobResult, Plan, Session
+from .models import GEARS, WAITING, Batch, Job, JobResult, Plan, Sent, Session
 from .prompts import confirmed, read_key
 
 
@@ -87,18 +88,12 @@ def _start(arguments: Namespace) -> bool:
     project_ids = dict.fromkeys(session.project_id for session in sessions)
     projects = {project_id: api.project(project_id) for project_id in project_ids}
     plan.check_files(named, projects)
-    sent = selection.already_sent(api, sessions, gear, config) if arguments.not_yet_sent else set()
-    unsent = tuple(session for session in sessions if session.id not in sent)
-    whole = Plan(
-        gear,
-        config,
-        named,
-        tuple(arguments.job_tag),
-        unsent,
-        projects,
-        already_sent=len(sessions) - len(unsent),
-        undated=undated,
-    )
+    sent = Sent()
+    if arguments.not_yet_sent:
+        sent = selection.already_sent(api, sessions, EarlierRuns(gear, config, checked))
+    unsent = tuple(session for session in sessions if session.id not in sent.whole)
+    tags = tuple(arguments.job_tag)
+    whole = Plan(gear, config, named, tags, unsent, projects, sent, undated)
     for line in plan.describe(whole, api.link):
         log.info("%s", line)
     if not unsent:

@@ -1,6 +1,6 @@
 """Immutable types of a batch run."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -57,7 +57,8 @@ class Session:
     """Session.
 
     `timestamp` is the time of the scan, in its own time zone if known. `subject` is the label of
-    the subject, or an empty string if unknown. Only a session queried by its id has `files`.
+    the subject, or an empty string if unknown. `choices` are the parts of the records of its files
+    that decide whether they are sent.
     """
 
     id: str
@@ -68,6 +69,7 @@ class Session:
     tags: frozenset[str]
     deleted: bool
     files: tuple[StoredFile, ...] = ()
+    choices: tuple[Mapping[str, Any], ...] = ()
 
     @property
     def title(self) -> str:
@@ -99,7 +101,8 @@ class Job:
     """Job of a gear on a container, with the gear's options as `config`.
 
     `started` is the time of creation if the site has no start time. `ended` is None for an active
-    job. `batch_id`, and the id of the retried job, `previous_id`, may be empty.
+    job. `batch_id`, and the id of the retried job, `previous_id`, may be empty. A job that
+    `has_file` sends only this input file.
     """
 
     id: str
@@ -114,6 +117,7 @@ class Job:
     config: Mapping[str, Any]
     batch_id: str = ""
     previous_id: str = ""
+    has_file: bool = False
 
     @property
     def is_active(self) -> bool:
@@ -210,11 +214,24 @@ class NewJob:
 
 
 @frozen
+class Sent:
+    """Ids of the sessions that were sent to the server before.
+
+    No file of the `whole` ones is newer. Others have `newer` files, or were `filtered`: the earlier
+    job left out files that the new one may select.
+    """
+
+    whole: Set[str] = frozenset()
+    newer: Set[str] = frozenset()
+    filtered: Set[str] = frozenset()
+
+
+@frozen
 class Plan:
     """Plan of a batch.
 
-    `files` has the names of the project's files for the inputs. `already_sent` and `undated` are
-    numbers of skipped sessions: sent before, or without a date if a filter needs one.
+    `files` has the names of the project's files for the inputs. `undated` is the number of sessions
+    that are skipped because a filter needs their date.
     """
 
     gear: Gear
@@ -223,7 +240,7 @@ class Plan:
     tags: tuple[str, ...]
     sessions: tuple[Session, ...]
     projects: Mapping[str, Project]
-    already_sent: int
+    sent: Sent = Sent()
     undated: int = 0
 
     def jobs(self, first: int) -> list[NewJob]:

@@ -1,6 +1,7 @@
 """Checks the options and files of a batch, and describes it before it starts."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,7 +16,7 @@ from ..option_types import Group, flag
 from ..options import OPTIONS
 from ..server_url import is_url
 from ..text import quantity
-from .api import SESSIONS_AT_ONCE
+from .api import Files, in_parts
 from .models import SERVER_OPTIONS, Gear, Plan, Project, Session
 from .parallel import in_order
 
@@ -84,10 +85,13 @@ def describe(plan: Plan, link: Callable[[Session], str]) -> Iterator[str]:
         plan.sessions,
         lambda session: f"{plan.projects[session.project_id].path}/{session.path}: {link(session)}",
     )
-    if plan.already_sent:
-        yield f"Skipped (already sent): {plan.already_sent:,}"
-    if plan.undated:
-        yield f"Skipped (no scan date): {plan.undated:,}"
+    remarks = {
+        f"Skipped (already sent to {server(named)}; no newer files)": len(plan.sent.whole),
+        "Selected again (newer files)": len(plan.sent.newer),
+        "Selected again (sent with other file options)": len(plan.sent.filtered),
+        "Skipped (no scan date)": plan.undated,
+    }
+    yield from (f"{remark}: {number:,}" for remark, number in remarks.items() if number)
 
 
 def server(config: Mapping[str, Any]) -> str:
@@ -108,7 +112,7 @@ def file_choice(config: Mapping[str, Any]) -> str:
 
 
 def amount(
-    files_below: Callable[[Sequence[Session]], Iterable[Mapping[str, Any]]],
+    files_below: Callable[[Sequence[Session]], Iterable[Files]],
     sessions: Iterable[Session],
     config: GearConfig,
 ) -> str:
@@ -116,23 +120,21 @@ def amount(
 
     `files_below` returns the site's records of the files in some sessions.
     """
-    ordered = sorted(sessions, key=lambda session: session.project_id)
-    size = SESSIONS_AT_ONCE
-    parts = [ordered[start : start + size] for start in range(0, len(ordered), size)]
+    parts = in_parts(sessions)
     counted = in_order(lambda part: _counted(files_below(part), config), parts, "Counting files")
     files, images, length, unknown = map(sum, zip(*counted, strict=True))
     known = f"{'at least ' * bool(unknown)}{quantity(images, 'image')}" if images else ""
     return ", ".join(filter(None, (quantity(files, "file"), known, decimal(length))))
 
 
-def _counted(records: Iterable[Mapping[str, Any]], config: GearConfig) -> tuple[int, int, int, int]:
+def _counted(found: Iterable[Files], config: GearConfig) -> tuple[int, int, int, int]:
     """Return the numbers of selected files, of their images and bytes, and of other archives.
 
     For zip files, the records have the number of members, which are usually images. The images of
     other archives are unknown, and may be all.
     """
     files = images = size = unknown = 0
-    for record in records:
+    for record in chain.from_iterable(records for _, records in found):
         if record.get("deleted") or left_out_for(record, config) is not None:
             continue
         files += 1

@@ -76,10 +76,18 @@ SAME: dict[str, tuple[Asks, Asks]] = {
         lambda w: [
             w.fw.get_session(w.session),
             *Finder(w.fw, "get_project_acquisitions", w.project).iter_find(
-                f"parents.session=|[{w.session}]"
+                f"parents.session=|[{w.session},{w.session}]"
             ),
         ],
+        lambda w: list(w.api.files_below([w.api.session(w.session)] * 2)),
+    ),
+    "acquisitions of a session": (
+        lambda w: list(w.fw.get_session(w.session).acquisitions.iter()),
         lambda w: list(w.api.files_below([w.api.session(w.session)])),
+    ),
+    "information of a session": (
+        lambda w: w.fw.get_session(w.session),
+        lambda w: w.api.info(w.session),
     ),
     "sessions of a project": (
         lambda w: list(w.fw.get_project(w.project).sessions.iter_find("label=~Visit")),
@@ -99,14 +107,14 @@ SAME: dict[str, tuple[Asks, Asks]] = {
     "jobs of a project": (
         lambda w: list(
             w.fw.jobs.iter_find(
-                f"parents.project={w.project}", "gear_info.name=|[dicom-send,dicom-send-rule]"
+                f"parents.project={w.project}", "gear_info.name=~^(dicom-send|dicom-send-rule)$"
             )
         ),
         lambda w: w.api.jobs_of(w.project),
     ),
     "own jobs of a project": (
         lambda w: w.fw.get_current_user_jobs(
-            filter=f"parents.project={w.project},gear_info.name=|[dicom-send,dicom-send-rule]",
+            filter=f"parents.project={w.project},gear_info.name=~^(dicom-send|dicom-send-rule)$",
             limit=250,
         ),
         lambda w: w.api.own_jobs_of(w.project),

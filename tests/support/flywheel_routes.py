@@ -222,7 +222,7 @@ class Handler(Responder):
         site, is_shown = self.site, self._is_shown(query)
         with site.lock:
             below = [
-                self._shown(record)
+                {key: value for key, value in self._shown(record).items() if key != "info"}
                 for child_id, record in site.containers.items()
                 if is_shown
                 and f"{site.types[child_id]}s" == children
@@ -244,6 +244,7 @@ class Handler(Responder):
             query if self.site.applies_filters else {**query, "filter": ""},
             page_limit=self.site.page_limit,
             supports_after_id=self.site.supports_after_id,
+            has_old_filters=self.site.is_old,
         )
         if self._wants("pagination"):
             return {"results": page, "count": len(page), "total": total}

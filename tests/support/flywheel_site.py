@@ -50,8 +50,8 @@ class FlywheelSite:
     lists unless `lists_jobs` is changed, and alone unless `gives_jobs` is changed. A job is
     cancelled if it waits while more than `patience` others start. The user cannot start jobs on
     `read_only` containers. With `is_read_only`, the key may not write. An old site (`is_old`), of
-    2019, has no versions of files, and none of the newer requests for metadata. The engine
-    replaces values of containers, or merges them (`merges_metadata`).
+    2019, has no versions of files, no lists of values in filters, and none of the newer requests
+    for metadata. The engine replaces values of containers, or merges them (`merges_metadata`).
     """
 
     def __init__(
