@@ -79,5 +79,10 @@ def batch_name(batch_id: str, report: Report) -> str:
     return f"dicom-send_batch-{batch_id}{report.suffix}"
 
 
+def waiting_name(batch_id: str) -> str:
+    """Return the name of the file with the sessions of a batch whose jobs start later."""
+    return f"dicom-send_batch-{batch_id}_waiting.json"
+
+
 def _head(*, is_dry: bool) -> str:
     return "dicom-send_dry-run-" if is_dry else "dicom-send_report-"

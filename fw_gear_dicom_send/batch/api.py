@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from http import HTTPStatus
+from threading import Lock
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -16,9 +17,11 @@ from ..flywheel.client import connect
 from ..models import Container
 from ..retry import RetryPolicy
 from . import records
-from .models import GEAR, GEARS, Batch, Gear, Job, Place, Plan, Project, Session, StoredFile
+from .models import GEAR, GEARS, Batch, Gear, Job, NewJob, Place, Project, Session, StoredFile
+from .parallel import REQUESTS_AT_ONCE
 
-_OF_THE_GEARS = f"gear_info.name=|[{','.join(GEARS)}]"
+_OF_THE_GEARS = f"gear_info.name=~^({'|'.join(GEARS)})$"
+"""A filter that older sites support, too. They reject lists of values (`=|[...]`)."""
 _ABSENT = (HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY)
 """Statuses of a site's response to an unknown or invalid id."""
 _ALL_JOBS = ("/api/jobs", "")
@@ -27,6 +30,8 @@ _OWN_JOBS = ("/api/users/self/jobs", "jobs")
 _SESSIONS_AT_ONCE = 100
 """Number of sessions in one filter for acquisitions. The filter is part of a URL."""
 
+Files = tuple[str, Sequence[Mapping[str, Any]]]
+"""The id of a session, and the records of the files of one of its acquisitions."""
 T = TypeVar("T")
 
 
@@ -39,7 +44,7 @@ class BatchAPI:
         Requests that change nothing are retried by `policy`.
         """
         try:
-            client = connect(api_key)
+            client = connect(api_key, connections=REQUESTS_AT_ONCE)
         except ConfigError:
             raise UsageError("--api-key-file: invalid API key (expected <host>:<key>)") from None
         self._reader = API(client, policy)
@@ -47,6 +52,7 @@ class BatchAPI:
         self._descriptions: dict[str, str] = {}
         self._projects: dict[str, Project] = {}
         self._retries: set[str] = set()
+        self._lock = Lock()
 
     def gear(self, version: str | None = None) -> Gear:
         """Return a version of the gear, or the newest; raise UsageError if it is missing."""
@@ -69,10 +75,11 @@ class BatchAPI:
 
     def project(self, project_id: str) -> Project:
         """Return a project with its files; it is requested once."""
-        if project_id not in self._projects:
-            found = self._get(records.project, "/api/projects", project_id)
-            self._projects[project_id] = found
-        return self._projects[project_id]
+        with self._lock:
+            if project_id not in self._projects:
+                found = self._get(records.project, "/api/projects", project_id)
+                self._projects[project_id] = found
+            return self._projects[project_id]
 
     def session(self, session_id: str, option: str = "") -> Session:
         """Return a session with its files; raise UsageError if that of an `option` is missing."""
@@ -111,19 +118,40 @@ class BatchAPI:
         query = {"filter": search} if search else {}
         yield from self._reader.containers(records.session, url, query)
 
-    def files_below(self, sessions: Iterable[Session]) -> Iterator[Mapping[str, Any]]:
-        """Yield the records of all acquisition files in some sessions."""
+    def info(self, session_id: str) -> Mapping[str, Any]:
+        """Return the custom information of a session, nothing if the site refuses it."""
+        try:
+            return self._get(records.info, "/api/sessions", session_id)
+        except SiteError as exc:
+            if not exc.is_final:
+                raise
+            return {}
+
+    def files_below(self, sessions: Iterable[Session]) -> Iterator[Files]:
+        """Yield the session's id and the file records of each acquisition in some sessions.
+
+        Older sites reject a list of values in a filter, and one value in brackets matches nothing.
+        """
         ids: dict[str, list[str]] = {}
         for session in sessions:
             ids.setdefault(session.project_id, []).append(session.id)
-        for project_id, session_ids in ids.items():
-            url = f"/api/projects/{_quoted(project_id)}/acquisitions"
-            for start in range(0, len(session_ids), _SESSIONS_AT_ONCE):
-                wanted = session_ids[start : start + _SESSIONS_AT_ONCE]
-                query = {"filter": f"parents.session=|[{','.join(wanted)}]"}
-                for session_id, files in self._reader.containers(records.files, url, query):
-                    if session_id in wanted:
-                        yield from files
+        for project_id, some in ids.items():
+            if len(some) > 1:
+                url = f"/api/projects/{_quoted(project_id)}/acquisitions"
+                try:
+                    yield from self._files(url, some, f"parents.session=|[{','.join(some)}]")
+                    continue
+                except SiteError as exc:
+                    if exc.status != HTTPStatus.UNPROCESSABLE_ENTITY:
+                        raise
+            for session_id in some:
+                yield from self._files(f"/api/sessions/{_quoted(session_id)}/acquisitions", some)
+
+    def _files(self, url: str, session_ids: Sequence[str], search: str = "") -> Iterator[Files]:
+        query = {"filter": search} if search else {}
+        for session_id, files in self._reader.containers(records.files, url, query):
+            if session_id in session_ids:
+                yield session_id, files
 
     def jobs_of(self, project_id: str) -> list[Job] | None:
         """Return the gear's jobs in a project, None if the site shows them only to admins."""
@@ -138,19 +166,25 @@ class BatchAPI:
         jobs = self._jobs(f"/api/sessions/{_quoted(session_id)}/jobs", "jobs")
         return jobs and [job for job in jobs if job.gear_name in GEARS]
 
-    def create(self, plan: Plan) -> str:
-        """Create a batch without running it, and return its id."""
-        body = {"jobs": [_job(plan, session) for session in plan.sessions]}
+    def create(self, jobs: Sequence[NewJob]) -> str:
+        """Create a batch of jobs without running it, and return its id."""
+        body = {"jobs": [records.new_job(job) for job in jobs]}
         return self._writer.read(records.record_id, "POST", "/api/batch/jobs", json=body)
+
+    def add(self, batch_id: str, job: NewJob) -> str:
+        """Start one more job of a batch, and return its id."""
+        body = {**records.new_job(job), "batch": batch_id}
+        return self._writer.read(records.record_id, "POST", "/api/jobs/add", json=body)
 
     def start(self, batch_id: str) -> None:
         """Start a batch: the site creates its jobs, and the engine runs them."""
         self._writer.ask("POST", f"{_batch(batch_id)}/run")
 
-    def get(self, batch_id: str) -> Batch:
+    def get(self, batch_id: str, later: Callable[[Batch], Iterable[Job]] = lambda _: ()) -> Batch:
         """Return a batch with all its jobs; raise UsageError if it is missing or of another gear.
 
-        Some sites list only the original jobs of a batch. The jobs that retry them are added.
+        Some sites list only the original jobs of a batch. The jobs that retry them are added, and
+        those that were started `later`.
         """
         absent = f"the site has no batch {batch_id!r}"
         batch = self._get(
@@ -158,14 +192,14 @@ class BatchAPI:
         )
         if others := {job.gear_name for job in batch.jobs}.difference(GEARS):
             raise UsageError(f"batch {batch_id} runs another gear: {min(others)}")
+        batch = batch.with_more(later(batch))
         ended = [job for job in batch.jobs if job.state in ("failed", "cancelled")]
         if not ended:
             return batch
-        batch = batch.with_retries(self._retries_since(min(job.created for job in ended)))
+        since = min(job.created for job in ended)
+        batch = batch.with_more(self.jobs_since(since, "attempt>1") or ())
         unlisted = self._retries.difference(job.id for job in batch.jobs)
-        return batch.with_retries(
-            self._get(records.job, "/api/jobs", job_id) for job_id in unlisted
-        )
+        return batch.with_more(self._get(records.job, "/api/jobs", job_id) for job_id in unlisted)
 
     def batches(self) -> Iterator[Batch]:
         """Yield the gear's batches that the user can see, the newest first."""
@@ -213,14 +247,26 @@ class BatchAPI:
             headers={"Accept": "application/octet-stream"},
         )
 
-    def _retries_since(self, created: datetime) -> Iterable[Job]:
-        """Return the gear's retried jobs since a day, if the site lists them.
+    def jobs_since(self, created: datetime, *conditions: str) -> list[Job] | None:
+        """Return the gear's jobs since a day, None if the site does not list them.
 
         Ordinary users can list only their own jobs, which include all jobs of their batches.
         """
-        search = f"{_OF_THE_GEARS},attempt>1,created>={created.astimezone(UTC).date()}"
+        since = f"created>={created.astimezone(UTC).date()}"
+        search = ",".join((_OF_THE_GEARS, *conditions, since))
         jobs = self._jobs(*_ALL_JOBS, search)
-        return (self._jobs(*_OWN_JOBS, search) if jobs is None else jobs) or ()
+        return self._jobs(*_OWN_JOBS, search) if jobs is None else jobs
+
+    def current(self, job: Job) -> Job:
+        """Return the current record of a job. Old sites show it only in a list of its session."""
+        try:
+            return self._get(records.job, "/api/jobs", job.id)
+        except SiteError as exc:
+            if exc.is_final:
+                for other in self.jobs_on(job.container.id) or ():
+                    if other.id == job.id:
+                        return other
+            raise
 
     def _jobs(self, url: str, key: str, search: str = "") -> list[Job] | None:
         """Return the jobs in a list, None if the site refuses it."""
@@ -261,20 +307,11 @@ class BatchAPI:
             raise
 
 
-def _job(plan: Plan, session: Session) -> dict[str, Any]:
-    inputs = {
-        name: {"type": "project", "id": session.project_id, "name": file}
-        for name, file in plan.files.items()
-    }
-    return {
-        "attempt": 1,
-        "label": "",
-        "gear_id": plan.gear.id,
-        "destination": {"type": "session", "id": session.id},
-        "inputs": inputs,
-        "tags": list(plan.tags),
-        "config": dict(plan.config),
-    }
+def in_parts(sessions: Iterable[Session]) -> list[list[Session]]:
+    """Return sessions in parts; the acquisitions of each part are in one list."""
+    ordered = sorted(sessions, key=lambda session: session.project_id)
+    starts = range(0, len(ordered), _SESSIONS_AT_ONCE)
+    return [ordered[start : start + _SESSIONS_AT_ONCE] for start in starts]
 
 
 def _batch(batch_id: str) -> str:

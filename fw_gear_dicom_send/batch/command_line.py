@@ -92,6 +92,14 @@ def files(namespace: Namespace) -> dict[str, str]:
     return {name: getattr(namespace, name) for name in names}
 
 
+def jobs_at_once(namespace: Namespace, default: int | None = None) -> int | None:
+    """Return the maximum number of active jobs. Without following, none can start later."""
+    given: int | None = getattr(namespace, "jobs_at_once", None)
+    if given is None:
+        return 0 if getattr(namespace, "no_follow", False) else default
+    return given
+
+
 def _command(add_parser: Callable[..., Parser], name: str, text: str) -> Parser:
     example = f"example:\n  dicom-send-batch {name} 66f0aa11bb22cc33dd44ee55\n"
     command = add_parser(
@@ -108,13 +116,14 @@ def _command(add_parser: Callable[..., Parser], name: str, text: str) -> Parser:
         help='A JSON file with your API key: {"key": "<host>:<key>"}. '
         "Default: ~/.config/flywheel/user.json.",
     ).complete = COMPLETE_FILE  # type: ignore[attr-defined]
-    if name not in ("stop", "list"):
+    if name != "list":
         command.add_argument(
             "--report-folder",
             metavar="FOLDER",
             type=Path,
             default=Path(),
-            help="Folder for the table and the page. Default: the current folder.",
+            help="Folder for the table, the page, and the list of waiting sessions. "
+            "Default: the current folder.",
         ).complete = COMPLETE_FOLDER  # type: ignore[attr-defined]
     if name not in ("gather", "list"):
         command.add_argument("--yes", action="store_true", help="Do not ask for confirmation.")
@@ -125,6 +134,13 @@ def _command(add_parser: Callable[..., Parser], name: str, text: str) -> Parser:
             type=_seconds,
             default=5.0,
             help="Time between status queries to the site. Default: 5.",
+        )
+        command.add_argument(
+            "--jobs-at-once",
+            metavar="N",
+            type=_count,
+            help="Maximum number of queued and running jobs. The others start as these end. "
+            "0: no maximum. Default: 50, or as given to start; with --no-follow 0.",
         )
     if name in ("start", "retry"):
         command.add_argument(
@@ -176,8 +192,8 @@ def _add_start(command: Parser) -> None:
     fits.add_argument(
         "--not-yet-sent",
         action="store_true",
-        help="Skip sessions with the tag --sent-tag, and those that a complete, running or pending "
-        "job sends to this server.",
+        help="Skip sessions that a complete, running or pending job sends to this server, unless "
+        "they have newer files. Without a job, the mark of the last complete run counts.",
     )
     for group in Group:
         rows = [row for row in _OPTIONS if row.group is group]
@@ -207,6 +223,12 @@ def _day(text: str) -> date:
         return date.fromisoformat(text)
     except ValueError:
         raise ArgumentTypeError(f"invalid date {text!r} (expected YYYY-MM-DD)") from None
+
+
+def _count(text: str) -> int:
+    if not re.fullmatch("[0-9]{1,6}", text):
+        raise ArgumentTypeError(f"{text!r} was given; allowed: a whole number, 0 for no maximum")
+    return int(text)
 
 
 def _seconds(text: str) -> float:

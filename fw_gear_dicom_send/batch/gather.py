@@ -1,4 +1,4 @@
-"""Merges the reports of a batch's jobs into one CSV, with one report in memory at a time."""
+"""Merges the reports of a batch's jobs into one CSV, with few reports in memory at a time."""
 
 import io
 import json
@@ -6,8 +6,8 @@ import logging
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
-from typing import TextIO
 
 from ..errors import SiteError, UsageError
 from ..models import FileStatus
@@ -18,7 +18,8 @@ from ..report_names import files_pattern, summary_beside
 from ..text import printable, quantity
 from ..values import field, frozen
 from .api import BatchAPI
-from .models import Batch, Job, JobResult, Place, StoredFile
+from .models import WAITING, Batch, Job, JobResult, Place, StoredFile
+from .parallel import in_order
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +43,7 @@ _ADVICE = {
     "running": _RUNNING,
     "cancelled": "Start a new job: dicom-send-batch start --not-yet-sent.",
     "failed": "Check the job's log, then retry: dicom-send-batch retry.",
+    WAITING: "Start the waiting jobs: dicom-send-batch follow.",
 }
 """Advice for each state of a job."""
 
@@ -57,7 +59,12 @@ def gather(api: BatchAPI, batch: Batch, path: Path) -> list[JobResult]:
     try:
         with part.open("w", encoding="utf-8", newline="") as file:
             write_row(file, [*JOB, *names(FILES)])
-            results = [_gather_one(api, batch, job, file) for job in batch.newest]
+            results = []
+            read = partial(_gather_one, api, batch)
+            for rows, result in in_order(read, batch.newest, "Merging reports"):
+                for row in rows:
+                    write_row(file, row)
+                results.append(result)
         part.replace(path)
     except OSError as exc:
         raise UsageError(f"--report-folder: cannot write {path}: {exc.strerror}") from exc
@@ -66,7 +73,8 @@ def gather(api: BatchAPI, batch: Batch, path: Path) -> list[JobResult]:
     return results
 
 
-def _gather_one(api: BatchAPI, batch: Batch, job: Job, file: TextIO) -> JobResult:
+def _gather_one(api: BatchAPI, batch: Batch, job: Job) -> tuple[list[list[str]], JobResult]:
+    """Return the rows of a job's session, and its result."""
     session_id, label, subject, url = job.container.id, "", "", ""
     rows: Sequence[Row] = ()
     summary = _NO_SUMMARY
@@ -95,9 +103,8 @@ def _gather_one(api: BatchAPI, batch: Batch, job: Job, file: TextIO) -> JobResul
         reason, advice = _reason(job, problem, len(rows), complete)
     own = (session_id, label, job.id, job.state)
     last = {"Status": problem if rows else reason}
-    for row in (*rows, last) if problem or not rows else rows:
-        write_row(file, [*own, *(row.get(name, "") for name in names(FILES))])
-    return JobResult(
+    found = (*rows, last) if problem or not rows else rows
+    return [[*own, *(row.get(name, "") for name in names(FILES))] for row in found], JobResult(
         label=label or session_id,
         subject=subject,
         url=url,
@@ -133,6 +140,8 @@ def _newest_report(api: BatchAPI, batch: Batch, job: Job, place: Place) -> Store
     The container may also have reports of single acquisitions and of other jobs. If the site does
     not name the job of a report, the report belongs to the only job that ran when it was attached.
     """
+    if job.state == WAITING:
+        return None
     name = files_pattern(place.report_label, is_dry=job.is_dry_run)
     reports = [file for file in place.files if name.fullmatch(file.name)]
     own = [file for file in reports if file.job_id == job.id]

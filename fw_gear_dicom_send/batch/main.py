@@ -15,16 +15,18 @@ from ..config import GearConfig
 from ..errors import CancelledError, ExitCode, SiteError, UsageError
 from ..exit_codes import exit_code
 from ..report.output import write_whole
-from ..report_names import Report, batch_name
+from ..report_names import Report, batch_name, waiting_name
 from ..retry import RetryPolicy, retry
 from ..text import quantity
-from ..values import frozen
+from ..values import frozen, replace
 from . import page, plan, selection
 from .api import BatchAPI
-from .command_line import files, parser
+from .command_line import files, jobs_at_once, parser
+from .earlier_runs import EarlierRuns
 from .follow import counts, follow
 from .gather import gather
-from .models import GEARS, Batch, Job, JobResult, Plan, Session
+from .later import JOBS_AT_ONCE, Later
+from .models import GEARS, WAITING, Batch, Job, JobResult, Plan, Sent, Session
 from .prompts import confirmed, read_key
 
 
@@ -63,7 +65,7 @@ def _command(argv: list[str], timeouts: SiteTimeouts) -> bool:
         "follow": _resume,
         "stop": _stop,
         "retry": _retry,
-        "gather": lambda api, arguments: _gather(api, api.get(arguments.batch), arguments),
+        "gather": lambda api, arguments: _gather(api, _later(api, arguments).poll(), arguments),
         "list": lambda api, _: _list(api),
     }
     return commands[arguments.command](api, arguments)
@@ -86,70 +88,86 @@ def _start(arguments: Namespace) -> bool:
     project_ids = dict.fromkeys(session.project_id for session in sessions)
     projects = {project_id: api.project(project_id) for project_id in project_ids}
     plan.check_files(named, projects)
-    sent = selection.already_sent(api, sessions, gear, config) if arguments.not_yet_sent else set()
-    unsent = tuple(session for session in sessions if session.id not in sent)
-    whole = Plan(
-        gear,
-        config,
-        named,
-        tuple(arguments.job_tag),
-        unsent,
-        projects,
-        already_sent=len(sessions) - len(unsent),
-        undated=undated,
-    )
+    sent = Sent()
+    if arguments.not_yet_sent:
+        sent = selection.already_sent(api, sessions, EarlierRuns(gear, config, checked))
+    unsent = tuple(session for session in sessions if session.id not in sent.whole)
+    tags = tuple(arguments.job_tag)
+    whole = Plan(gear, config, named, tags, unsent, projects, sent, undated)
     for line in plan.describe(whole, api.link):
         log.info("%s", line)
     if not unsent:
         log.info("%s", "All sessions were sent already" if sessions else "No session matches")
         return bool(sessions)
-    what = f"{quantity(len(unsent), 'job')} on {api.site.partition('://')[2]}"
-    amount = "" if arguments.yes else _amount(api, unsent, checked)
-    if not confirmed(f"Start {what}{amount}?", arguments.yes):
+    at_once = jobs_at_once(arguments, JOBS_AT_ONCE) or 0
+    jobs = whole.jobs(at_once or len(unsent))
+    first, rest = (jobs[:at_once], jobs[at_once:]) if at_once else (jobs, [])
+    what = f"{quantity(len(jobs), 'job')} on {api.site.partition('://')[2]}"
+    limit = f", {at_once:,} at once" if rest else ""
+    amount = _amount(api, unsent, checked)
+    if arguments.yes and amount:
+        log.info("Amount of data: %s", amount)
+    if not confirmed(f"Start {what}{limit}{amount and f': {amount}'}?", arguments.yes):
         return False
-    batch_id = api.create(whole)
+    batch_id = api.create(first)
     log.info("Created batch %s. To follow it later: dicom-send-batch follow %s", batch_id, batch_id)
-    return _run(api, batch_id, arguments)
+    later = _later(api, arguments, batch_id)
+    if rest:
+        later.create(rest, at_once)
+        log.info("Waiting jobs: %s; listed in %s", f"{len(rest):,}", later.path)
+    return _run(api, later, arguments)
 
 
 def _amount(api: BatchAPI, sessions: Sequence[Session], config: GearConfig) -> str:
     """Return the amount of data for the question, or an empty string if the site fails."""
     try:
-        return f": {plan.amount(api.files_below(sessions), config)}"
+        return plan.amount(api.files_below, sessions, config)
     except SiteError as exc:
         log.warning("Cannot estimate the amount of data: %s", exc)
         return ""
 
 
 def _resume(api: BatchAPI, arguments: Namespace) -> bool:
-    batch = api.get(arguments.batch)
+    later = _later(api, arguments)
+    batch = later.poll()
     if batch.state == "pending":
         if not confirmed(f"Batch {batch.id} was never started. Start it?", arguments.yes):
             return False
-        return _run(api, batch.id, arguments)
-    return _follow(api, batch.id, arguments)
+        return _run(api, later, arguments)
+    waiting = sum(job.state == WAITING for job in batch.newest)
+    if waiting and later.is_stopped:
+        if not confirmed(f"Start {quantity(waiting, 'waiting job')}?", arguments.yes):
+            return False
+        later.set_stopped(False)
+    return _follow(api, later, arguments)
 
 
 def _stop(api: BatchAPI, arguments: Namespace) -> bool:
-    batch = api.get(arguments.batch)
-    log.info("%s", counts(batch.newest))
+    later = _later(api, arguments)
+    batch = later.poll()
+    log.info("%s", counts(batch))
+    _is_known(batch)
     pending, running = (
         [job for job in batch.newest if job.state == state] for state in ("pending", "running")
     )
     chosen = pending + running if arguments.running else pending
-    if not chosen:
+    waiting = sum(job.state == WAITING for job in batch.newest)
+    if not chosen and (not waiting or later.is_stopped):
         log.info("No jobs to cancel")
         return True
-    if not confirmed(f"Cancel {quantity(len(chosen), 'job')}?", arguments.yes):
+    if not confirmed(f"Cancel {quantity(len(chosen) + waiting, 'job')}?", arguments.yes):
         return False
+    if waiting:
+        later.set_stopped(True)
+        log.info("%s stopped; follow can start the rest", quantity(waiting, "waiting job"))
     cancelled = 0
     if pending and batch.state == "running":
         cancelled = api.cancel(batch.id)
-        active = {job.id for job in api.get(batch.id).newest if job.is_active}
+        active = {job.id for job in later.poll().newest if job.is_active}
         chosen = [job for job in chosen if job.id in active]
     # The site cancels a batch only once, so jobs that were retried later are cancelled one by one.
-    failures = _change_each(api, chosen, api.cancel_job, "cancel")
-    still_running = sum(job.state == "running" for job in api.get(batch.id).newest)
+    failures = _cancel_each(api, chosen)
+    still_running = sum(job.state == "running" for job in later.poll().newest)
     total = quantity(cancelled + len(chosen) - failures, "job")
     log.info(
         "Cancelled %s; %s still running", total, f"{still_running:,}" if still_running else "none"
@@ -158,7 +176,9 @@ def _stop(api: BatchAPI, arguments: Namespace) -> bool:
 
 
 def _retry(api: BatchAPI, arguments: Namespace) -> bool:
-    jobs = api.get(arguments.batch).newest
+    later = _later(api, arguments)
+    batch = later.poll()
+    jobs = batch.newest
     failed = [job for job in jobs if job.state == "failed"]
     cancelled = sum(job.state == "cancelled" for job in jobs)
     _log_failed(api, failed)
@@ -171,28 +191,29 @@ def _retry(api: BatchAPI, arguments: Namespace) -> bool:
         log.info("No failed jobs")
     elif not confirmed(f"Retry {quantity(len(failed), 'job')}?", arguments.yes):
         return False
-    failures = _change_each(api, failed, api.retry, "retry")
-    return _follow(api, arguments.batch, arguments) and not failures
+    later.retry(failed)
+    if arguments.no_follow:
+        later.start_next(replace(batch, jobs=tuple(failed)))
+    return _follow(api, later, arguments) and not later.failures
 
 
-def _change_each(
-    api: BatchAPI, jobs: Iterable[Job], change: Callable[[str], object], verb: str
-) -> int:
-    """Change each job by its id, and return the number of logged failures."""
+def _cancel_each(api: BatchAPI, jobs: Iterable[Job]) -> int:
+    """Cancel each job, and return the number of logged failures."""
     failures = 0
     for job in jobs:
         try:
-            change(job.id)
+            api.cancel_job(job.id)
         except SiteError as exc:
             failures += 1
-            log.error("%s: cannot %s the job: %s", api.label(job.container), verb, exc)
+            log.error("%s: cannot cancel the job: %s", api.label(job.container), exc)
     return failures
 
 
 def _list(api: BatchAPI) -> bool:
     batches = list(islice(api.batches(), MAX_LISTED))
-    for batch in batches:
-        progress = counts(batch.newest) if batch.jobs else "never started"
+    for first in batches:
+        batch = Later(api, first.id, Path(), 0, 0).poll() if first.sessions else first
+        progress = counts(batch) if batch.jobs else "never started"
         moment = batch.created.astimezone()
         write(f"{batch.id}  {moment:%Y-%m-%d %H:%M}  {batch.owner}  {progress}\n")
     if not batches:
@@ -200,8 +221,9 @@ def _list(api: BatchAPI) -> bool:
     return True
 
 
-def _run(api: BatchAPI, batch_id: str, arguments: Namespace) -> bool:
+def _run(api: BatchAPI, later: Later, arguments: Namespace) -> bool:
     """Run a batch once, and follow it. If the response is lost, wait until the batch runs."""
+    batch_id = later.batch_id
     try:
         api.start(batch_id)
     except SiteError as exc:
@@ -216,19 +238,28 @@ def _run(api: BatchAPI, batch_id: str, arguments: Namespace) -> bool:
 
         policy = _policy(arguments, arguments.timeouts.start)
         retry(policy, check, on=SiteError, is_temporary=lambda error: not error.is_final)
-    return _follow(api, batch_id, arguments)
+    return _follow(api, later, arguments)
 
 
-def _follow(api: BatchAPI, batch_id: str, arguments: Namespace) -> bool:
+def _follow(api: BatchAPI, later: Later, arguments: Namespace) -> bool:
     if getattr(arguments, "no_follow", False):
         return True
     try:
         policy = _policy(arguments, arguments.timeouts.silence)
-        batch = follow(partial(api.get, batch_id), api.describe, arguments.interval, policy)
+        batch = follow(later.poll, api.describe, arguments.interval, policy, later.start_next)
         return _gather(api, batch, arguments)
     except (CancelledError, SiteError):
-        log.warning("The batch continues. To follow it again: dicom-send-batch follow %s", batch_id)
+        batch_id = later.batch_id
+        log.warning(
+            "Started jobs continue. To follow the batch again: dicom-send-batch follow %s", batch_id
+        )
         raise
+
+
+def _later(api: BatchAPI, arguments: Namespace, batch_id: str = "") -> Later:
+    """Return the batch of the command, with its waiting jobs."""
+    at_once, silence = jobs_at_once(arguments), arguments.timeouts.silence
+    return Later(api, batch_id or arguments.batch, arguments.report_folder, at_once, silence)
 
 
 def _policy(arguments: Namespace, seconds: float) -> RetryPolicy:
@@ -247,7 +278,7 @@ def _gather(api: BatchAPI, batch: Batch, arguments: Namespace) -> bool:
         write_whole(html_path, page.render(batch, results, datetime.now().astimezone()))
     except OSError as exc:
         raise UsageError(f"--report-folder: cannot write {html_path}: {exc.strerror}") from exc
-    log.info("%s", counts(batch.newest))
+    log.info("%s", counts(batch))
     failed = [
         (job, result)
         for job, result in zip(batch.newest, results, strict=True)
@@ -258,7 +289,19 @@ def _gather(api: BatchAPI, batch: Batch, arguments: Namespace) -> bool:
     for reason, sessions in page.reasons(results):
         log.warning("%s: %s", quantity(sessions, "session"), reason)
     log.info("Reports: %s and %s", csv_path, html_path.name)
-    return bool(results) and not any(result.reason for result in results)
+    is_good = bool(results) and not any(result.reason for result in results)
+    return _is_known(batch) and is_good
+
+
+def _is_known(batch: Batch) -> bool:
+    """Return whether all sessions of a batch are known; warn if the list of some is missing."""
+    if batch.missing:
+        log.warning(
+            "Sessions without a job: %s. Their list is not in --report-folder: %s",
+            f"{batch.missing:,}",
+            waiting_name(batch.id),
+        )
+    return not batch.missing
 
 
 def _failure(api: BatchAPI, failed: tuple[Job, JobResult]) -> str:

@@ -1,6 +1,6 @@
 """Immutable types of a batch run."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence, Set
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -13,8 +13,10 @@ GEARS = ("dicom-send", "dicom-send-rule")
 GEAR = GEARS[0]
 SERVER_OPTIONS = ("destination", "port", "called_ae")
 ACTIVE = ("pending", "running")
-STATES = ("complete", "failed", "cancelled", "running", "pending")
-"""All states of a job (the SDK's JobState)."""
+WAITING = "waiting"
+"""State of a job that the site does not have yet."""
+STATES = ("complete", "failed", "cancelled", "running", "pending", WAITING)
+"""All states of a job (the SDK's JobState), and our own."""
 
 
 @frozen
@@ -55,7 +57,8 @@ class Session:
     """Session.
 
     `timestamp` is the time of the scan, in its own time zone if known. `subject` is the label of
-    the subject, or an empty string if unknown. Only a session queried by its id has `files`.
+    the subject, or an empty string if unknown. `choices` are the parts of the records of its files
+    that decide whether they are sent.
     """
 
     id: str
@@ -66,6 +69,7 @@ class Session:
     tags: frozenset[str]
     deleted: bool
     files: tuple[StoredFile, ...] = ()
+    choices: tuple[Mapping[str, Any], ...] = ()
 
     @property
     def title(self) -> str:
@@ -97,7 +101,8 @@ class Job:
     """Job of a gear on a container, with the gear's options as `config`.
 
     `started` is the time of creation if the site has no start time. `ended` is None for an active
-    job. `batch_id`, and the id of the retried job, `previous_id`, may be empty.
+    job. `batch_id`, and the id of the retried job, `previous_id`, may be empty. A job that
+    `has_file` sends only this input file.
     """
 
     id: str
@@ -112,11 +117,17 @@ class Job:
     config: Mapping[str, Any]
     batch_id: str = ""
     previous_id: str = ""
+    has_file: bool = False
 
     @property
     def is_active(self) -> bool:
         """Whether the job is pending or running."""
         return self.state in ACTIVE
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the job was started, and is not active."""
+        return not self.is_active and self.state != WAITING
 
     def ran_at(self, moment: datetime, slack: timedelta = timedelta()) -> bool:
         """Return whether the job was running at a moment, or had ended at most `slack` before."""
@@ -132,26 +143,48 @@ class Job:
         """Reason why the job is not complete, from the site."""
         if self.state == "failed":
             return f"the job failed: {self.failure_reason or 'see its log'}"
+        if self.state == WAITING:
+            return "the job was not started"
         return f"the job is {self.state}"
 
 
 @frozen
 class Batch:
-    """Batch of jobs, created by its `owner`. Its `state` is pending until it is run."""
+    """Batch of jobs, created by its `owner`. Its `state` is pending until it is run.
+
+    `sessions` is the number of its sessions if some jobs start later, otherwise 0.
+    """
 
     id: str
     state: str
     created: datetime
     owner: str
     jobs: tuple[Job, ...]
+    sessions: int = 0
 
-    def with_retries(self, others: Iterable[Job]) -> "Batch":
-        """Return the batch with those of `others` that retry its jobs."""
+    def with_more(self, others: Iterable[Job]) -> "Batch":
+        """Return the batch with those of `others` that are its own, or retry its jobs."""
         jobs = {job.id: job for job in self.jobs}
         for job in sorted(others, key=lambda job: job.attempt):
             if job.batch_id == self.id or job.previous_id in jobs:
                 jobs.setdefault(job.id, job)
         return replace(self, jobs=tuple(jobs.values()))
+
+    def with_waiting(self, session_ids: Iterable[str]) -> "Batch":
+        """Return the batch with a waiting job for each of these sessions that has no job."""
+        containers = {job.container for job in self.jobs}
+        waiting = tuple(
+            replace(first, id="", container=container, state=WAITING, attempt=0, ended=None)
+            for first in self.jobs[:1]
+            for container in (Container("session", session_id) for session_id in session_ids)
+            if container not in containers
+        )
+        return replace(self, jobs=self.jobs + waiting)
+
+    @property
+    def missing(self) -> int:
+        """Number of sessions without a job, even a waiting one."""
+        return max(0, self.sessions - len(self.newest))
 
     @property
     def newest(self) -> tuple[Job, ...]:
@@ -165,11 +198,40 @@ class Batch:
 
 
 @frozen
+class NewJob:
+    """Job to start on a session, with files of its project by input.
+
+    `batch_size` is the number of sessions in its batch if some jobs start later, otherwise 0.
+    """
+
+    gear_id: str
+    config: Mapping[str, Any]
+    files: Mapping[str, str]
+    tags: Sequence[str]
+    session_id: str
+    project_id: str
+    batch_size: int = 0
+
+
+@frozen
+class Sent:
+    """Ids of the sessions that were sent to the server before.
+
+    No file of the `whole` ones is newer. Others have `newer` files, or were `filtered`: the earlier
+    job left out files that the new one may select.
+    """
+
+    whole: Set[str] = frozenset()
+    newer: Set[str] = frozenset()
+    filtered: Set[str] = frozenset()
+
+
+@frozen
 class Plan:
     """Plan of a batch.
 
-    `files` has the names of the project's files for the inputs. `already_sent` and `undated` are
-    numbers of skipped sessions: sent before, or without a date if a filter needs one.
+    `files` has the names of the project's files for the inputs. `undated` is the number of sessions
+    that are skipped because a filter needs their date.
     """
 
     gear: Gear
@@ -178,8 +240,17 @@ class Plan:
     tags: tuple[str, ...]
     sessions: tuple[Session, ...]
     projects: Mapping[str, Project]
-    already_sent: int
+    sent: Sent = Sent()
     undated: int = 0
+
+    def jobs(self, first: int) -> list[NewJob]:
+        """Return the jobs. Only the `first` ones start immediately."""
+        total = len(self.sessions)
+        size = total if first < total else 0
+        return [
+            NewJob(self.gear.id, self.config, self.files, self.tags, one.id, one.project_id, size)
+            for one in self.sessions
+        ]
 
 
 @frozen

@@ -1,6 +1,7 @@
 """Checks the options and files of a batch, and describes it before it starts."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,7 +17,9 @@ from ..options import OPTIONS
 from ..report_names import Report
 from ..server_url import is_url
 from ..text import quantity
+from .api import Files, in_parts
 from .models import SERVER_OPTIONS, Gear, Plan, Project, Session
+from .parallel import in_order
 
 MAX_SHOWN = 20
 T = TypeVar("T")
@@ -85,10 +88,13 @@ def describe(plan: Plan, link: Callable[[Session], str]) -> Iterator[str]:
         plan.sessions,
         lambda session: f"{plan.projects[session.project_id].path}/{session.path}: {link(session)}",
     )
-    if plan.already_sent:
-        yield f"Skipped (already sent): {plan.already_sent:,}"
-    if plan.undated:
-        yield f"Skipped (no scan date): {plan.undated:,}"
+    remarks = {
+        f"Skipped (already sent to {server(named)}; no newer files)": len(plan.sent.whole),
+        "Selected again (newer files)": len(plan.sent.newer),
+        "Selected again (sent with other file options)": len(plan.sent.filtered),
+        "Skipped (no scan date)": plan.undated,
+    }
+    yield from (f"{remark}: {number:,}" for remark, number in remarks.items() if number)
 
 
 def server(config: Mapping[str, Any]) -> str:
@@ -108,26 +114,40 @@ def file_choice(config: Mapping[str, Any]) -> str:
     )
 
 
-def amount(records: Iterable[Mapping[str, Any]], config: GearConfig) -> str:
+def amount(
+    files_below: Callable[[Sequence[Session]], Iterable[Files]],
+    sessions: Iterable[Session],
+    config: GearConfig,
+) -> str:
     """Count the files that the gear would select, and return: 4 files, 3,002 images, 2.4 MB.
 
-    `records` are those of the files on the site. For zip files, they have the number of members,
-    which are usually images. The images of other archives are unknown, and may be all.
+    `files_below` returns the site's records of the files in some sessions.
     """
-    files = images = size = 0
-    at_least = ""
-    for record in records:
+    parts = in_parts(sessions)
+    counted = in_order(lambda part: _counted(files_below(part), config), parts, "Counting files")
+    files, images, length, unknown = map(sum, zip(*counted, strict=True))
+    known = f"{'at least ' * bool(unknown)}{quantity(images, 'image')}" if images else ""
+    return ", ".join(filter(None, (quantity(files, "file"), known, decimal(length))))
+
+
+def _counted(found: Iterable[Files], config: GearConfig) -> tuple[int, int, int, int]:
+    """Return the numbers of selected files, of their images and bytes, and of other archives.
+
+    For zip files, the records have the number of members, which are usually images. The images of
+    other archives are unknown, and may be all.
+    """
+    files = images = size = unknown = 0
+    for record in chain.from_iterable(records for _, records in found):
         if record.get("deleted") or left_out_for(record, config) is not None:
             continue
         files += 1
         size += record.get("size") or 0
         members = record.get("zip_member_count")
         if members is None and is_archive_name(str(record.get("name"))):
-            at_least = "at least "
+            unknown += 1
         else:
             images += 1 if members is None else members
-    known = f"{at_least}{quantity(images, 'image')}" if images else ""
-    return ", ".join(filter(None, (quantity(files, "file"), known, decimal(size))))
+    return files, images, size, unknown
 
 
 def first(items: Sequence[T], line: Callable[[T], str]) -> Iterator[str]:

@@ -1,6 +1,6 @@
-"""Converts the site's records (JSON) to the types of a batch run.
+"""Converts the site's records (JSON) to the types of a batch run, and new jobs to records.
 
-All functions raise AttributeError, KeyError, TypeError or ValueError for an incomplete record.
+An incomplete record raises AttributeError, KeyError, TypeError or ValueError.
 """
 
 import re
@@ -12,14 +12,19 @@ from zoneinfo import ZoneInfo
 from ..models import Container
 from ..report.schemas import FILES, names
 from ..text import printable
-from .models import Batch, Gear, Job, Project, Session, StoredFile
+from .models import Batch, Gear, Job, NewJob, Project, Session, StoredFile
 
 Record = Mapping[str, Any]
 MAX_LINE = 200
+END = datetime.max.replace(tzinfo=UTC)
+"""The end of time."""
 _LINE = re.compile(r"\[\S+\s+(?P<level>[A-Z]+)\s*\]\s*(?P<text>.+)")
 """Line in a gear's log, in the format of the gear toolkit. Rows of a table are no lines."""
 _ERRORS = ("ERROR", "CRITICAL")
 _TABLE = names(FILES)[0]
+_LABEL = re.compile(r"batch of ([0-9]{1,9}) sessions")
+_CHOICE = ("name", "type", "modality", "tags", "created", "modified")
+"""Fields of a file that decide whether it is sent."""
 
 
 def record_id(record: Record) -> str:
@@ -63,7 +68,13 @@ def session(record: Record) -> Session:
         tags=frozenset(record.get("tags") or ()),
         deleted=bool(record.get("deleted")),
         files=_stored(Container("session", record_id(record)), record),
+        choices=tuple({key: file.get(key) for key in _CHOICE} for file in _files(record)),
     )
+
+
+def info(record: Record) -> Record:
+    """Return the custom information of a container."""
+    return dict(record.get("info") or {})
 
 
 def files(record: Record) -> tuple[str, Sequence[Record]]:
@@ -89,7 +100,7 @@ def job(record: Record) -> Job:
     place = record.get("destination") or config["destination"]
     transitions = record.get("transitions") or {}
     ended = transitions.get(state) or record.get("modified")
-    since = _time(record["created"])
+    since = time_of(record["created"])
     started = transitions.get("running")
     is_over = state not in ("pending", "running")
     return Job(
@@ -100,31 +111,52 @@ def job(record: Record) -> Job:
         gear_name=(record.get("gear_info") or {}).get("name") or "",
         attempt=record.get("attempt") or 1,
         created=since,
-        started=_time(started) if started else since,
-        ended=_time(ended) if is_over and ended else None,
+        started=time_of(started) if started else since,
+        ended=time_of(ended) if is_over and ended else None,
         failure_reason=printable(" ".join(str(record.get("failure_reason") or "").split()))[
             :MAX_LINE
         ],
         config=config.get("config") or {},
         batch_id=str(record.get("batch") or ""),
         previous_id=str(record.get("previous_job_id") or ""),
+        has_file="file" in (config.get("inputs") or ()),
     )
 
 
 def batch(record: Record) -> Batch:
     """Read a batch with its jobs."""
+    jobs = record.get("jobs") or ()
+    labels = (_LABEL.fullmatch(str(job.get("label"))) for job in jobs)
     return Batch(
         id=record_id(record),
         state=record["state"],
-        created=_time(record["created"]),
+        created=time_of(record["created"]),
         owner=printable(str((record.get("origin") or {}).get("id") or "unknown")),
-        jobs=tuple(map(job, record.get("jobs") or ())),
+        jobs=tuple(map(job, jobs)),
+        sessions=max((int(found[1]) for found in labels if found), default=0),
     )
+
+
+def new_job(job: NewJob) -> dict[str, Any]:
+    """Return the record of a new job (the SDK's InputJob)."""
+    inputs = {
+        name: {"type": "project", "id": job.project_id, "name": file}
+        for name, file in job.files.items()
+    }
+    return {
+        "attempt": 1,
+        "label": f"batch of {job.batch_size} sessions" if job.batch_size else "",
+        "gear_id": job.gear_id,
+        "destination": {"type": "session", "id": job.session_id},
+        "inputs": inputs,
+        "tags": list(job.tags),
+        "config": dict(job.config),
+    }
 
 
 def batch_ids(listed: Sequence[Record]) -> list[str]:
     """Return the ids of batches, the newest first."""
-    found = [(_time(record["created"]), record_id(record)) for record in listed]
+    found = [(time_of(record["created"]), record_id(record)) for record in listed]
     return [batch_id for _, batch_id in sorted(found, reverse=True)]
 
 
@@ -148,7 +180,7 @@ def _files(record: Record) -> list[Record]:
 
 def _stored(parent: Container, record: Record) -> tuple[StoredFile, ...]:
     return tuple(
-        StoredFile(parent, file["name"], _time(file["created"]), _job_of(file))
+        StoredFile(parent, file["name"], time_of(file["created"]), _job_of(file))
         for file in _files(record)
         if file.get("created")
     )
@@ -163,7 +195,17 @@ def _job_of(file: Record) -> str:
     return ""
 
 
-def _time(text: str) -> datetime:
+def changed(file: Record) -> datetime:
+    """Return when a file was created or modified last, the end of time if that is unknown."""
+    times = [file.get("created"), file.get("modified")]
+    try:
+        return max(time_of(text) for text in times if text)
+    except (TypeError, ValueError):
+        return END
+
+
+def time_of(text: str) -> datetime:
+    """Read a time, in UTC if it has no zone."""
     time = datetime.fromisoformat(text)
     return time if time.tzinfo else time.replace(tzinfo=UTC)
 
@@ -171,7 +213,7 @@ def _time(text: str) -> datetime:
 def _local(text: str | None, zone: str | None) -> datetime | None:
     if not text:
         return None
-    time = _time(text)
+    time = time_of(text)
     try:
         return time.astimezone(ZoneInfo(zone)) if zone else time
     except (KeyError, ValueError, OSError):

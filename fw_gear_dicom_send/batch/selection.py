@@ -3,17 +3,19 @@
 import logging
 import re
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date, timedelta
+from functools import partial
+from itertools import chain
 from pathlib import Path
-from typing import Any
 
 from ..errors import UsageError
-from ..server_url import ServerURL, is_url
 from ..text import quantity
 from ..values import frozen
-from .api import BatchAPI
-from .models import GEARS, SERVER_OPTIONS, Gear, Job, Session
+from .api import BatchAPI, in_parts
+from .earlier_runs import EarlierRuns
+from .models import Sent, Session
+from .parallel import in_order
 
 log = logging.getLogger(__name__)
 
@@ -75,55 +77,55 @@ def read_ids(name: str) -> list[str]:
     return [line for line in lines if line]
 
 
-def already_sent(
-    api: BatchAPI, sessions: Sequence[Session], gear: Gear, config: Mapping[str, Any]
-) -> set[str]:
-    """Return the ids of the sessions that were already sent to the server of `config`.
+def already_sent(api: BatchAPI, sessions: Sequence[Session], runs: EarlierRuns) -> Sent:
+    """Find the sessions that were sent before, and add what is known about them to `runs`.
 
-    Sessions with the tag `sent_tag` count for any server. If the site does not show all jobs of a
-    project, query the user's own jobs, and then the jobs on each other session. Raises SiteError
-    if the site does not respond.
+    If no job is found, the mark of a session with the gear's tag counts. Raises SiteError if the
+    site does not respond.
     """
-    tag = str(gear.value("sent_tag", config) or "").strip()
-    found = {session.id for session in sessions if tag in session.tags}
     for project_id in dict.fromkeys(session.project_id for session in sessions):
-        jobs = api.jobs_of(project_id)
-        if jobs is not None:
-            found |= sent(jobs, gear, config)
-            continue
-        found |= sent(api.own_jobs_of(project_id) or (), gear, config)
-        hidden = 0
-        for session in sessions:
-            if session.project_id == project_id and session.id not in found:
-                jobs = api.jobs_on(session.id)
-                found |= sent(jobs or (), gear, config)
-                hidden += jobs is None
-        if hidden:
-            log.warning(
-                "The site does not show the jobs of other users on %s; some may have been sent",
-                quantity(hidden, "session"),
-            )
-    return found
+        inside = [session for session in sessions if session.project_id == project_id]
+        _add_jobs(api, runs, project_id, inside)
+        tagged = [one.id for one in inside if runs.tag in one.tags and one.id not in runs.times]
+        for session_id, info in zip(
+            tagged, in_order(api.info, tagged, "Reading marks"), strict=True
+        ):
+            runs.add_mark(session_id, info)
+    ids = {session.id for session in sessions}
+    parts = in_parts(session for session in sessions if session.id in runs.times)
+    newer = set[str]().union(*in_order(partial(_newer, api, runs), parts, "Comparing files"))
+    known = ids & runs.times.keys()
+    return Sent(known - newer, newer, ids & runs.narrower - known)
 
 
-def sent(jobs: Iterable[Job], gear: Gear, config: Mapping[str, Any]) -> set[str]:
-    """Return the ids of the sessions with a complete or active job for the same server.
+def _add_jobs(
+    api: BatchAPI, runs: EarlierRuns, project_id: str, sessions: Iterable[Session]
+) -> None:
+    """Add the jobs of a project.
 
-    Dry runs do not count.
+    If the site does not show all of them, query the user's own jobs, and then the jobs on each
+    other session.
     """
-    place = _place(gear, config)
+    jobs = api.jobs_of(project_id)
+    if jobs is not None:
+        runs.add_jobs(jobs)
+        return
+    runs.add_jobs(api.own_jobs_of(project_id) or ())
+    unknown = [session.id for session in sessions if session.id not in runs.times]
+    lists = list(in_order(api.jobs_on, unknown, "Listing jobs"))
+    runs.add_jobs(job for jobs in lists for job in jobs or ())
+    if hidden := lists.count(None):
+        log.warning(
+            "The site does not show the jobs of other users on %s; some may have been sent",
+            quantity(hidden, "session"),
+        )
+
+
+def _newer(api: BatchAPI, runs: EarlierRuns, sessions: Sequence[Session]) -> set[str]:
+    """Return the ids of the sessions that have newer files."""
+    own = ((session.id, session.choices) for session in sessions)
     return {
-        job.container.id
-        for job in jobs
-        if job.gear_name in GEARS
-        and job.container.type == "session"
-        and (job.is_active or job.state == "complete")
-        and not job.is_dry_run
-        and _place(gear, job.config) == place
+        session_id
+        for session_id, files in chain(own, api.files_below(sessions))
+        if any(runs.is_newer(session_id, file) for file in files)
     }
-
-
-def _place(gear: Gear, config: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the server of a job; missing options have the gear's defaults."""
-    host, port, title = (str(gear.value(name, config)).strip() for name in SERVER_OPTIONS)
-    return (str(ServerURL.of(host) or host),) if is_url(host) else (host.lower(), port, title)

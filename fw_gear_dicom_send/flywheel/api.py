@@ -4,21 +4,27 @@ The header X-Accept-Feature does not contain `Pagination`, so a list is a plain 
 Pages are requested with `limit` and `after_id`, like in the public flywheel-sdk.
 """
 
+import html
 import http.client
 import json
 import logging
+import re
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import partial
+from http import HTTPStatus
 from typing import Any, BinaryIO, TypeVar
 from urllib.parse import quote
 
 import requests
 from fw_core_client import CoreClient
+from urllib3.exceptions import HTTPError
 
 from ..errors import SiteError
 from ..models import Container
 from ..retry import ONCE, RetryPolicy, retry
+from ..text import printable
 
 PAGE_SIZE = 250
 SITE_POLICY = RetryPolicy(max_tries=6, min_wait=0.5, max_time=300, jitter=False)
@@ -29,6 +35,12 @@ NEW_URL_POLICY = RetryPolicy(max_tries=3, min_wait=0)
 """Requests for another signed URL if the storage refuses one."""
 _EXPIRED = (400, 401, 403)
 """HTTP status for an expired signed URL: Google 400, Azure 403, S3 either."""
+_MAX_BODY = 1 << 16
+"""Maximum number of bytes of an error response that are read for the site's words."""
+_MAX_WORDS = 200
+"""Maximum number of characters that are quoted of them."""
+_WORDS_TIME = 5.0
+"""Maximum time, in seconds, to read an error response that the site sends slowly."""
 EXHAUSTIVE = {"exhaustive": "true"}
 """Includes projects without the site admin as a member."""
 
@@ -131,8 +143,11 @@ class API:
             wait = error.response.headers.get("Retry-After", "")  # RFC 9110 10.2.3
             cause, after = reason_of(status), float(wait) if wait.isdecimal() else 0.0
             # Requests to the site itself have a key.
-            if status in _EXPIRED and "Authorization" not in error.response.request.headers:
+            if key := error.response.request.headers.get("Authorization"):
+                cause = ": ".join(filter(None, (cause, _words(error.response, key))))
+            elif status in _EXPIRED:
                 kind = ExpiredURLError
+            error.response.close()
         except requests.Timeout:
             cause = "request timed out"
         except (requests.ConnectionError, requests.exceptions.ChunkedEncodingError):
@@ -205,6 +220,28 @@ def container_url(container: Container, *file: str) -> str:
 def with_new_urls(action: Callable[[], T]) -> T:
     """Call `action` until a storage accepts its signed URL; raise ExpiredURLError otherwise."""
     return retry(NEW_URL_POLICY, action, on=ExpiredURLError)
+
+
+def _words(response: requests.Response, credentials: str) -> str:
+    """Return what the site says about a refused request, in a short line; empty if it says nothing.
+
+    The line never has the key, or the query of a URL, which may be signed.
+    """
+    if response.status_code == HTTPStatus.UNAUTHORIZED:
+        return "the API key is not valid for this site"
+    body, deadline = b"", time.monotonic() + _WORDS_TIME
+    with suppress(AttributeError, KeyError, TypeError, ValueError, RecursionError, OSError):
+        with suppress(HTTPError):
+            while time.monotonic() < deadline and len(body) < _MAX_BODY:
+                part = response.raw.read1(_MAX_BODY - len(body), decode_content=True)
+                if not part:
+                    break
+                body += part
+        secret = credentials.rsplit(maxsplit=1)[-1]
+        text = html.unescape(re.sub(r"<[^>]*>", " ", json.loads(body)["message"]))
+        text = re.sub(r"(://[^\s?]*)\?\S*", r"\1", text.replace(secret, "***"))
+        return printable(" ".join(text.split()))[:_MAX_WORDS]
+    return ""
 
 
 def reason_of(status: int) -> str:

@@ -81,7 +81,7 @@ def test_refused_run_is_final(world: World, caplog: pytest.LogCaptureFixture) ->
     world.add("Visit 1")
     world.site.fault(next_batch(world.site), Status(403))
     assert world.start() == 1
-    assert caplog.records[-1].getMessage().endswith("/run: 403 Forbidden")
+    assert caplog.records[-1].getMessage().endswith("/run: 403 Forbidden: it is not to be")
 
 
 def test_follow_offers_to_run_a_batch_that_was_never_run(
@@ -200,7 +200,9 @@ def test_interrupted_batch_continues_and_can_be_followed(world: World) -> None:
     (batch_id,) = world.site.batches
     assert result.exit_code == 130
     assert "Stopped by Ctrl-C" in result.stdout
-    assert f"continues. To follow it again: dicom-send-batch follow {batch_id}" in result.stdout
+    assert (
+        f"continue. To follow the batch again: dicom-send-batch follow {batch_id}" in result.stdout
+    )
     (job,) = world.site.jobs.values()
     assert (job["state"], posts(world.site, "/cancel")) == ("running", [])
     world.site.queue.end(job["_id"], "complete")

@@ -353,7 +353,7 @@ def test_deleted_session_does_not_stop_the_others(world: World) -> None:
     del world.site.types[first]
     assert world.run("gather", batch_id) == 1
     assert [row["Status"] for row in world.rows(batch_id)] == [
-        f"GET /api/sessions/{first}: 404 Not Found",
+        f"GET /api/sessions/{first}: 404 Not Found: it is not to be",
         "Complete",
     ]
 

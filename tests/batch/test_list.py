@@ -75,4 +75,4 @@ def test_site_failure_ends_the_list(world: World, caplog: pytest.LogCaptureFixtu
     """A list that the site rejects is a one-line error."""
     world.site.fault("batch", Status(403))
     assert world.run("list") == 1
-    assert caplog.records[-1].getMessage() == "GET /api/batch: 403 Forbidden"
+    assert caplog.records[-1].getMessage() == "GET /api/batch: 403 Forbidden: it is not to be"

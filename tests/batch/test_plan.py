@@ -4,7 +4,7 @@ import pytest
 
 from tests.support import command
 from tests.support.batch_world import FAILED, TO, World
-from tests.support.flywheel_http import Stall, Status
+from tests.support.flywheel_http import Status
 from tests.support.gear import manifest
 
 
@@ -36,7 +36,8 @@ def test_plan_is_shown_before_the_confirmation(
     ]
     url = f"{world.site.url}/#/projects/{world.project}/sessions/{first}"
     assert lines[4] == f"  lab/Study/DOE^JANE/Visit 0: {url}"
-    assert lines[24:26] == ["  and 2 more", "Skipped (already sent): 1"]
+    assert lines[24] == "  and 2 more"
+    assert lines[25].startswith("Skipped (already sent to ARCHIVE at pacs.example.org, port 11112")
     assert "--yes" in lines[-1]
     assert len(world.site.batches) == 1
 
@@ -63,18 +64,18 @@ def test_confirmation_shows_site_and_amount(world: World) -> None:
 
 def test_amount_is_omitted_if_the_site_does_not_provide_it(world: World) -> None:
     """The prompt is shown nevertheless."""
-    world.add("Visit 1")
-    world.site.fault(world.project, *[Stall(0)] * 3, Status(403))
+    world.site.fault(world.add("Visit 1"), Status(403))
     asked = ask(world)
     assert "Cannot estimate the amount of data: " in asked
     assert "Start 1 job on 127.0.0.1:" in asked
     assert "? [y/N]" in asked
 
 
-def test_nothing_is_counted_without_a_prompt(world: World) -> None:
-    """With --yes the counting requests are not made."""
-    world.prepare("Visit 1")
-    assert not any(path.endswith("/acquisitions") for path in world.site.requested("GET"))
+def test_amount_is_logged_without_a_prompt(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    """With --yes the amount is in the log."""
+    world.site.add_file(world.site.add_acquisition(world.add("Visit 1"), "T1"), "a.dcm", b"1")
+    world.prepare()
+    assert "Amount of data: 1 file, 1 image, 1 byte" in caplog.messages
 
 
 def test_label_stays_on_one_line(world: World, caplog: pytest.LogCaptureFixture) -> None:

@@ -12,7 +12,7 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     from flywheel.finder import Finder
 
-from fw_gear_dicom_send.batch.models import StoredFile
+from fw_gear_dicom_send.batch.models import NewJob, StoredFile
 from fw_gear_dicom_send.models import Container
 from tests.support.flywheel_site import FlywheelSite
 from tests.support.sdk_world import World, sdk_world
@@ -76,10 +76,18 @@ SAME: dict[str, tuple[Asks, Asks]] = {
         lambda w: [
             w.fw.get_session(w.session),
             *Finder(w.fw, "get_project_acquisitions", w.project).iter_find(
-                f"parents.session=|[{w.session}]"
+                f"parents.session=|[{w.session},{w.session}]"
             ),
         ],
+        lambda w: list(w.api.files_below([w.api.session(w.session)] * 2)),
+    ),
+    "acquisitions of a session": (
+        lambda w: list(w.fw.get_session(w.session).acquisitions.iter()),
         lambda w: list(w.api.files_below([w.api.session(w.session)])),
+    ),
+    "information of a session": (
+        lambda w: w.fw.get_session(w.session),
+        lambda w: w.api.info(w.session),
     ),
     "sessions of a project": (
         lambda w: list(w.fw.get_project(w.project).sessions.iter_find("label=~Visit")),
@@ -99,14 +107,14 @@ SAME: dict[str, tuple[Asks, Asks]] = {
     "jobs of a project": (
         lambda w: list(
             w.fw.jobs.iter_find(
-                f"parents.project={w.project}", "gear_info.name=|[dicom-send,dicom-send-rule]"
+                f"parents.project={w.project}", "gear_info.name=~^(dicom-send|dicom-send-rule)$"
             )
         ),
         lambda w: w.api.jobs_of(w.project),
     ),
     "own jobs of a project": (
         lambda w: w.fw.get_current_user_jobs(
-            filter=f"parents.project={w.project},gear_info.name=|[dicom-send,dicom-send-rule]",
+            filter=f"parents.project={w.project},gear_info.name=~^(dicom-send|dicom-send-rule)$",
             limit=250,
         ),
         lambda w: w.api.own_jobs_of(w.project),
@@ -133,9 +141,16 @@ def test_read_requests_equal_those_of_the_sdk(world: World, name: str) -> None:
 def test_proposal_equals_that_of_the_sdk(world: World) -> None:
     """A batch is created with the same body, with files of the project as inputs."""
     plan = world.plan()
-    ours = recorded(world, lambda: world.api.create(plan))
+    ours = recorded(world, lambda: world.api.create(plan.jobs(1)))
     assert ours == recorded(world, world.batch)
     assert ours[0][:2] == ("POST", "/api/batch/jobs")
+
+
+def _input_job(world: World, batch_id: str) -> Any:
+    """Return the SDK's job for the session, as one more of a batch."""
+    (job,) = world.proposal().jobs
+    job.batch = batch_id
+    return job
 
 
 CHANGES: dict[str, tuple[Callable[[World], str], Callable[[World, str], object], Any]] = {
@@ -154,6 +169,13 @@ CHANGES: dict[str, tuple[Callable[[World], str], Callable[[World, str], object],
         World.running_job,
         lambda w, one: w.fw.change_job_state(one, "cancelled"),
         lambda w, one: w.api.cancel_job(one),
+    ),
+    "add a job": (
+        World.started,
+        lambda w, one: w.fw.add_job(_input_job(w, one)),
+        lambda w, one: w.api.add(
+            one, NewJob(w.gear, CONFIG, {"key": "key.pem"}, ("hpc",), w.session, w.project)
+        ),
     ),
     "retry": (
         World.failed_job,
@@ -174,8 +196,7 @@ def test_change_requests_equal_those_of_the_sdk(world: World, name: str) -> None
 
 
 def _with(request: tuple[object, ...], old: str, new: str) -> tuple[object, ...]:
-    method, path, *rest = request
-    return (method, str(path).replace(old, new), *rest)
+    return tuple(json.loads(json.dumps(request).replace(old, new)))
 
 
 def test_responses_are_read_like_in_the_sdk(world: World) -> None:

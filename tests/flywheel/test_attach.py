@@ -95,7 +95,9 @@ def test_rejected_upload_is_a_site_error(
     session = add_session(site)
     with pytest.raises(SiteError) as caught:
         client_site(site).attach(Container("session", session), path)
-    assert str(caught.value) == f"POST /api/sessions/{session}/files: 403 Forbidden"
+    assert (
+        str(caught.value) == f"POST /api/sessions/{session}/files: 403 Forbidden: it is not to be"
+    )
 
 
 def test_storage_error_does_not_show_the_url(site: FlywheelSite, tmp_path: Path) -> None:

@@ -124,7 +124,7 @@ def test_rejection_is_reported_in_one_line(site: FlywheelSite) -> None:
     """The error shows only the request and the response."""
     with pytest.raises(SiteError) as caught:
         selected(site, "session", "5")
-    assert str(caught.value) == "GET /api/sessions/5: 404 Not Found"
+    assert str(caught.value) == "GET /api/sessions/5: 404 Not Found: it is not to be"
     assert "scitran" not in "".join(traceback.format_exception(caught.value))
 
 

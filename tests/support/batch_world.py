@@ -41,7 +41,7 @@ class World:
         """Return a command line with the API key and short intervals."""
         name, *rest = map(str, arguments)
         more = ["--api-key-file", str(self.key_file)]
-        if name not in ("stop", "list"):
+        if name != "list":
             more += ["--report-folder", str(self.folder / "out")]
         if name not in ("stop", "gather", "list"):
             more += ["--interval", "0.02"]

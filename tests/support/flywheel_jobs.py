@@ -1,11 +1,17 @@
 """Gears, jobs and batches of the stand-in site, with the rules of its ancestor scitran/core."""
 
 import copy
-import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from tests.support.flywheel_job_records import (
+    Call,
+    alone,
+    in_list,
+    json_object,
+    page,
+    without_proposal,
+)
 from tests.support.flywheel_lists import Record, Refusal, now
 from tests.support.flywheel_options import filled
 
@@ -16,22 +22,6 @@ USER = "user@example.org"
 ORIGIN = {"type": "user", "id": USER}
 PROVIDER = "5f0000000000000000000001"
 OVER = ("complete", "failed", "cancelled")
-Listed = Callable[[Iterable[Record]], object]
-
-
-@dataclass(frozen=True)
-class Call:
-    """Request to the site; `listed` turns a list into a page."""
-
-    method: str
-    parts: Sequence[str]
-    query: Mapping[str, str]
-    body: bytes
-    listed: Listed
-
-    def is_true(self, name: str) -> bool:
-        """Return whether a query parameter is true."""
-        return self.query.get(name, "").lower() == "true"
 
 
 class JobQueue:
@@ -39,6 +29,7 @@ class JobQueue:
 
     def __init__(self, site: "FlywheelSite") -> None:
         self._site = site
+        self._waited: dict[str, int] = {}
 
     def add_gear(self, manifest: Mapping[str, Any], version: str | None) -> str:
         """Add a gear or a new version of a gear."""
@@ -87,18 +78,20 @@ class JobQueue:
                 self._check_lists()
                 if not site.is_admin:
                     raise Refusal(403, "Request requires admin")
-                return call.listed(map(_in_list, site.jobs.values()))
+                return call.listed(map(in_list, site.jobs.values()))
             case "GET", job_id:
-                return _alone(self._get(site.jobs, job_id, "Job"))
+                if not (site.gives_jobs or site.is_admin):
+                    raise Refusal(403, "Request requires admin")
+                return alone(self._get(site.jobs, job_id, "Job"))
             case "GET", job_id, "logs":
                 self._get(site.jobs, job_id, "Job")
                 return {"_id": job_id, "logs": site.logs.get(job_id, [])}
             case "POST", "add":
-                return {"_id": self.add(_object(body))}
+                return {"_id": self.add(json_object(body))}
             case "POST", job_id, "retry":
                 return {"_id": self._retry(job_id, forced=call.is_true("ignoreState"))}
             case "PUT", job_id:
-                return self._modify(job_id, _object(body))
+                return self._modify(job_id, json_object(body))
         raise Refusal(404)
 
     def _route_batches(self, call: Call) -> object:
@@ -106,18 +99,18 @@ class JobQueue:
         match call.method, *call.parts[1:]:
             case ("GET",):
                 own = [b for b in site.batches.values() if site.is_admin or b["origin"] == ORIGIN]
-                return call.listed(map(_without_proposal, own))
+                return call.listed(map(without_proposal, own))
             case "GET", batch_id:
-                batch = _without_proposal(self._get(site.batches, batch_id, "Batch job"))
+                batch = without_proposal(self._get(site.batches, batch_id, "Batch job"))
                 if call.is_true("jobs"):
-                    batch["jobs"] = [_alone(site.jobs[job_id]) for job_id in batch["jobs"]]
+                    batch["jobs"] = [alone(site.jobs[job_id]) for job_id in batch["jobs"]]
                 return batch
             case ("POST",):
-                return site.matching.propose(_object(call.body))
+                return site.matching.propose(json_object(call.body))
             case "POST", "jobs":
-                return self.propose(_object(call.body))
+                return self.propose(json_object(call.body))
             case "POST", batch_id, "run":
-                return [_alone(job) for job in self.run_batch(batch_id)]
+                return [alone(job) for job in self.run_batch(batch_id)]
             case "POST", batch_id, "cancel":
                 return {"number_cancelled": self._cancel_batch(batch_id)}
         raise Refusal(404)
@@ -130,20 +123,26 @@ class JobQueue:
             if kind == "users":
                 self._check_lists()
                 own = [job for job in jobs if job["origin"]["id"] == USER]
-                return {"total": len(own), "jobs": [_alone(job) for job in _page(call, own)]}
+                return {"total": len(own), "jobs": [alone(job) for job in page(call, own)]}
             self._container({"type": "session", "id": wanted_id})
             on_session = [job for job in jobs if job["parents"].get("session") == wanted_id]
-            return {"jobs": _page(call, map(_in_list, on_session))}
+            return {"jobs": page(call, map(in_list, on_session))}
 
     def take(self) -> Record | None:
-        """Start the oldest pending job, and return a copy of its record."""
+        """Start the oldest pending job, and return a copy of its record.
+
+        Jobs that have waited for more than `patience` others are cancelled, as by some sites.
+        """
         with self._site.lock:
-            for job in self._site.jobs.values():
-                if job["state"] == "pending":
-                    job["request"] = {"inputs": [], "outputs": [], "target": {}}
-                    self._move(job, "running")
-                    return copy.deepcopy(job)
-        return None
+            pending = [job for job in self._site.jobs.values() if job["state"] == "pending"]
+            for job in pending[:1]:
+                job["request"] = {"inputs": [], "outputs": [], "target": {}}
+                self._move(job, "running")
+            for job in pending[1:]:
+                waited = self._waited[job["_id"]] = self._waited.get(job["_id"], 0) + 1
+                if waited > self._site.patience:
+                    self._move(job, "cancelled")
+            return copy.deepcopy(pending[0]) if pending else None
 
     def end(
         self, job_id: str, state: str, *, reason: str | None = None, saved: Sequence[str] = ()
@@ -236,8 +235,8 @@ class JobQueue:
             try:
                 self._made(job)
             except Refusal as refusal:
-                if refusal.code == 400:
-                    raise Refusal(400, f"Job {number}: {refusal.message}") from None
+                if refusal.code in (400, 403):
+                    raise Refusal(refusal.code, f"Job {number}: {refusal.message}") from None
                 raise
         batch: Record = {
             "_id": batch_id,
@@ -301,6 +300,9 @@ class JobQueue:
             raise Refusal(400, "Must specify destination if gear has no inputs.")
         destination = {"type": destination["type"], "id": destination["id"]}
         container = self._container(destination)
+        if destination["id"] in self._site.read_only:
+            place = f"{destination['type']} {destination['id']}"
+            raise Refusal(403, f"User {USER} does not have rw access to {place}")
         parents = {**container["parents"], destination["type"]: destination["id"]}
         tags = list(wanted.get("tags") or [])
         created = now()
@@ -360,35 +362,3 @@ class JobQueue:
         if container is None or "deleted" in container or self._site.types[wanted_id] != kind:
             raise Refusal(404, f"Could not find {kind} {wanted_id}")
         return container
-
-
-def _object(body: bytes) -> Any:
-    try:
-        found = json.loads(body)
-    except ValueError:
-        found = None
-    if not isinstance(found, dict):
-        raise Refusal(400, "Empty or malformed JSON body")
-    return found
-
-
-def _page(call: Call, jobs: Iterable[Record]) -> list[Record]:
-    """Return the requested part of a list of jobs under a key."""
-    found: Any = call.listed(jobs)
-    page: list[Record] = found if isinstance(found, list) else found["results"]
-    return page
-
-
-def _without_proposal(batch: Record) -> Record:
-    return {key: value for key, value in batch.items() if key != "proposal"}
-
-
-def _alone(job: Record) -> Record:
-    """Return a job in its single form, with `id` instead of `_id`."""
-    return {"id": job["_id"], **{key: value for key, value in job.items() if key != "_id"}}
-
-
-def _in_list(job: Record) -> Record:
-    """Return a job in its list form, with its inputs as a list."""
-    inputs = [{"input": name, **reference} for name, reference in job["inputs"].items()]
-    return {**job, "inputs": inputs}

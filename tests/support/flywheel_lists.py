@@ -7,6 +7,9 @@ from typing import Any
 
 CONDITION = re.compile(r'(?:"[^"]*"|\[[^\]]*\]|[^,])+')
 OPERATOR = re.compile(r"!=|>=|<=|==|=~|=\||=|<|>")
+OLD_CONDITION = re.compile(r"[^,]+")
+OLD_OPERATOR = re.compile(r"!=|>=|<=|=~|=|<|>")
+"""Syntax of scitran/core in 2019: a comma in brackets separates two conditions."""
 MOMENT = re.compile(r"\d{4}-\d\d-\d\d(?:[T ].*)?")
 OBJECT_ID = re.compile(r"[0-9a-f]{24}")
 ORDERS = {"asc": False, "1": False, "desc": True, "-1": True}
@@ -34,9 +37,12 @@ def selected(
     *,
     page_limit: int,
     supports_after_id: bool = True,
+    has_old_filters: bool = False,
 ) -> tuple[list[Record], int]:
     """Return the requested page, and the number of records that pass the filter."""
-    conditions = [_condition(text) for text in CONDITION.findall(query.get("filter", ""))]
+    syntax = (OLD_CONDITION, OLD_OPERATOR) if has_old_filters else (CONDITION, OPERATOR)
+    texts = syntax[0].findall(query.get("filter", ""))
+    conditions = [_condition(text, syntax[1]) for text in texts]
     found = [record for record in records if all(holds(record) for holds in conditions)]
     for text in reversed(CONDITION.findall(query.get("sort", ""))):
         key, _, order = text.partition(":")
@@ -51,9 +57,9 @@ def selected(
     return found[start : start + limit], total
 
 
-def _condition(text: str) -> Callable[[Record], bool]:
+def _condition(text: str, operators: re.Pattern[str]) -> Callable[[Record], bool]:
     """Parse one condition of a filter; its value is typed by its format."""
-    found = OPERATOR.search(text)
+    found = operators.search(text)
     if found is None:
         raise Refusal(422, f"Invalid pagination filter: {text} (operator missing)")
     field, operator, value = text[: found.start()], found[0], text[found.end() :]

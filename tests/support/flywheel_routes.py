@@ -11,7 +11,8 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from tests.support import flywheel_metadata
 from tests.support.flywheel_http import Expired, Fault, Outage, Replace, Request, Responder, Upload
-from tests.support.flywheel_jobs import ORIGIN, USER, Call
+from tests.support.flywheel_job_records import Call
+from tests.support.flywheel_jobs import ORIGIN, USER
 from tests.support.flywheel_lists import Record, Refusal, selected
 
 STORAGE_HEADERS = {"x-storage-class": "standard"}
@@ -39,7 +40,10 @@ class Handler(Responder):
         except (Refusal, KeyError) as error:
             refusal = error if isinstance(error, Refusal) else Refusal(404)
             answer = {"message": refusal.message, "status_code": refusal.code}
-            self._send(json.dumps(answer).encode(), code=refusal.code)
+            text = json.dumps(answer)
+            if url.path.startswith("/storage/"):
+                text = f"<Error><Message>{refusal.message}</Message><Key>{self.path}</Key></Error>"
+            self._send(text.encode(), code=refusal.code)
 
     do_GET = do_POST = do_PUT = do_PATCH = _answer  # noqa: N815
 
@@ -218,7 +222,7 @@ class Handler(Responder):
         site, is_shown = self.site, self._is_shown(query)
         with site.lock:
             below = [
-                self._shown(record)
+                {key: value for key, value in self._shown(record).items() if key != "info"}
                 for child_id, record in site.containers.items()
                 if is_shown
                 and f"{site.types[child_id]}s" == children
@@ -240,6 +244,7 @@ class Handler(Responder):
             query if self.site.applies_filters else {**query, "filter": ""},
             page_limit=self.site.page_limit,
             supports_after_id=self.site.supports_after_id,
+            has_old_filters=self.site.is_old,
         )
         if self._wants("pagination"):
             return {"results": page, "count": len(page), "total": total}

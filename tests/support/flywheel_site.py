@@ -47,9 +47,11 @@ class FlywheelSite:
     The user is a member of all projects and not a site admin, unless `is_member` and `is_admin` are
     changed. An admin who is not a member sees lists only with `exhaustive`. A batch keeps listing
     its original jobs, unless `replaces_retried` replaces them with their retries. Jobs appear in
-    lists unless `lists_jobs` is changed. With `is_read_only`, the key may not write. An old site
-    (`is_old`), of 2019, has no versions of files, and none of the newer requests for metadata. The
-    engine replaces values of containers, or merges them (`merges_metadata`).
+    lists unless `lists_jobs` is changed, and alone unless `gives_jobs` is changed. A job is
+    cancelled if it waits while more than `patience` others start. The user cannot start jobs on
+    `read_only` containers. With `is_read_only`, the key may not write. An old site (`is_old`), of
+    2019, has no versions of files, no lists of values in filters, and none of the newer requests
+    for metadata. The engine replaces values of containers, or merges them (`merges_metadata`).
     """
 
     def __init__(
@@ -91,6 +93,9 @@ class FlywheelSite:
         self.latency = latency
         self.replaces_retried = False
         self.lists_jobs = True
+        self.gives_jobs = True
+        self.patience = float("inf")
+        self.read_only: set[str] = set()
         self.is_admin = False
         self.is_member = True
         self.is_read_only = False

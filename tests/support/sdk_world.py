@@ -51,7 +51,7 @@ class World:
         """Return our plan for the same session."""
         gear = Gear(self.gear, "dicom-send", "5.0.0", {}, frozenset())
         session = self.api.session(self.session)
-        return Plan(gear, CONFIG, {"key": "key.pem"}, ("hpc",), (session,), {}, 0)
+        return Plan(gear, CONFIG, {"key": "key.pem"}, ("hpc",), (session,), {})
 
     def started(self) -> str:
         """Create a batch and run it."""

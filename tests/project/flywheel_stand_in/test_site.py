@@ -79,6 +79,28 @@ def test_sdk_finds_sessions_by_ids(fw: flywheel.Client, sessions: list[str]) -> 
     assert [one.timestamp.month for one in found] == [4, 1]
 
 
+def test_older_filters_know_no_lists(
+    site: FlywheelSite, fw: flywheel.Client, sessions: list[str]
+) -> None:
+    """A comma in brackets separates conditions, and brackets without one are a part of a value."""
+    site.is_old = True
+    assert fw.sessions.find(f"_id=|[{sessions[0]}]") == []
+    with pytest.raises(flywheel.ApiException) as caught:
+        fw.sessions.find(f"_id=|[{sessions[0]},{sessions[3]}]")
+    assert caught.value.status == 422
+    found = fw.sessions.find("label=~^Visit (1|4)$,timestamp>=2024-02-01")
+    assert [one.label for one in found] == ["Visit 4"]
+
+
+def test_lists_have_no_custom_information(
+    site: FlywheelSite, fw: flywheel.Client, project: str, sessions: list[str]
+) -> None:
+    """Only a container that is requested by its id has it."""
+    site.containers[sessions[0]]["info"] = {"a": 1}
+    assert fw.get_session(sessions[0]).info == {"a": 1}
+    assert fw.get_project(project).sessions()[0].info is None
+
+
 @pytest.mark.usefixtures("sessions")
 def test_page_is_returned_to_clients_that_support_it(site: FlywheelSite) -> None:
     """A client that supports pages receives the total number of records."""
