@@ -7,7 +7,6 @@ from ..models import FileReport
 from ..reasons import Skipped
 from ..text import quantity
 
-
 NOT_COUNTED = "not counted"
 """Replacement for the number of images of a run that stopped before its first image."""
 
