@@ -95,8 +95,8 @@ class Unpacker:
     def _classify(self, declared: DeclaredMember, head: bytes) -> Skipped | Reason | None:
         found = classify(head, self.skips)
         is_other = found in (Skipped.NOT_DICOM, Skipped.EMPTY)
-        is_unread = is_other and declared.name.lower().endswith(_DICOM_SUFFIXES)
-        return Skipped.UNREAD if is_unread else found
+        is_lost = declared.name.lower().endswith(_DICOM_SUFFIXES) or (head and not any(head))
+        return Skipped.UNREAD if is_other and is_lost else found
 
     def unpack(
         self, declared: DeclaredMember, head: bytes, source: ByteStream

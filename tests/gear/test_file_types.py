@@ -8,7 +8,7 @@ import pytest
 from tests.support import archives, wording
 from tests.support.gear_runs import TEXT, Session, counts, gear_on, images
 from tests.support.pacs import PythonSCP
-from tests.support.sample_files import ArchiveMember, encoded, made, tar_of, zip_of
+from tests.support.sample_files import ArchiveMember, encoded, made, shipped, tar_of, zip_of
 
 LEFT_OUT = (
     f"2 files {wording.OF_TYPE_ARCHIVE} were not selected: b.tgz, c.zip (see the option file_types)"
@@ -77,8 +77,10 @@ def test_an_archive_without_images_is_complete(
 
 
 UNREAD = {
+    "index.dcm": "a DICOMDIR, which is no archive",
     "cut.zip": "the rest of a zip",
     "garbage.zip": "members named like DICOM",
+    "zeros.zip": "members of zeros, as after a crash",
     "empty.zip": "empty members named like DICOM",
     "encrypted.zip": "an encrypted member",
     "damaged.zip": "a damaged member",
@@ -91,11 +93,15 @@ UNREAD = {
 def unread(path: Path, what: str) -> Path:
     """Write an archive that has no image, and was not read completely."""
     match what:
+        case "index.dcm":
+            path.write_bytes(shipped("dicomdirtests/DICOMDIR").read_bytes())
         case "cut.zip":
             zip_of(path, [TEXT, *images(1)])
             path.write_bytes(path.read_bytes()[:40])
         case "garbage.zip":
-            zip_of(path, [TEXT, ArchiveMember("IM1.DCM", bytes(500))])
+            zip_of(path, [TEXT, ArchiveMember("IM1.DCM", b"garbage" * 99)])
+        case "zeros.zip":
+            zip_of(path, [TEXT, ArchiveMember("IM1", bytes(500))])
         case "empty.zip":
             zip_of(path, [TEXT, ArchiveMember("IM1.ima", b"")])
         case "encrypted.zip":
