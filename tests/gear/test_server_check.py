@@ -123,7 +123,7 @@ def assert_failed_at_once(
 
 
 def assert_not_counted(session: Session, result: GearResult) -> None:
-    """Check that log and page do not show a number of images that nobody counted."""
+    """Check that log and page do not show a number of images without a count."""
     assert f"Images {wording.NOT_COUNTED}" in result.log
     table = result.log.rpartition("Images in Series  ")[2].splitlines()[1:]
     assert any(re.search(rf"  {wording.NOT_COUNTED} +0 +Failed$", line) for line in table)

@@ -219,7 +219,7 @@ def test_unprocessed_files_are_one_line() -> None:
     assert reporter.render_remarks(some[:1]) == [f"a: {wording.NOT_REACHED}"]
 
 
-def test_a_file_that_nobody_opened_has_no_count_in_the_table() -> None:
+def test_an_unopened_file_has_no_count_in_the_table() -> None:
     """Its 0 in the CSV is for programs."""
     unreached = Remark((Reason(Kind.NOT_REACHED),), 0, failure=True)
     some = [report("a", images=0, sent=0, remarks=(unreached,)), report("b", images=0, sent=0)]
