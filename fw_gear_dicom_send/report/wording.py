@@ -89,10 +89,11 @@ def _so_far(account: Account) -> str:
     if not any(row.is_unreached for row in rows):
         number = f"{at_least(rows)}{quantity(images, 'image')}"
         return f"{good:,} of {number} {verb}, {images - good:,} left"
-    done = sum(row.is_complete for row in rows)
+    done = sum(row.is_complete and row.images > 0 for row in rows)
+    left = sum(not row.is_complete for row in rows)
     inside = f" ({quantity(good, 'image')})" if good != done else ""
     files = quantity(len(rows), account.origin.noun)
-    return f"{done:,} of {files} {verb}{inside}, {len(rows) - done:,} left"
+    return f"{done:,} of {files} {verb}{inside}, {left:,} left"
 
 
 def skipped_files(counts: Mapping[Skipped, int]) -> str:
