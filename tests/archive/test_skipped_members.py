@@ -59,7 +59,7 @@ def test_members_that_may_be_lost_images(
     """Text under a name of DICOM, and zeros under any name, are no members of another kind."""
     with zipfile.ZipFile(tmp_path / "a", "w", method) as file:
         for name in ("IM1", "IM1.dcm", "im1.IMA"):
-            file.writestr(name, b"text" * size)
+            file.writestr(name, b"x" * size)
         file.writestr("IM2", bytes(size))
         file.writestr("IM3.dicom", b"")
         file.writestr("IM4", b"")
