@@ -114,6 +114,7 @@ def test_an_archive_that_was_read_completely_may_have_no_image(
     report = count.report()
     assert (report.images, report.stored, report.status) == (0, 0, status)
     assert report.has_no_image == (trouble is None)
+    assert report.remarks[-1].failure == (status == "Failed")
     assert Account(rows=[report]).is_without_images == (trouble is None)
     assert not Account(rows=[report]).is_complete
     both = Account(rows=[report, ended(SENT)])

@@ -95,5 +95,6 @@ def test_files_that_were_not_read_after_giving_up_are_left() -> None:
     reason = Reason(Kind.GIVEN_UP, "300 s")
     unread = FileReport(ENTRY, 0, 0, (Remark((reason,), 0, failure=True),))
     void = FileReport(ENTRY, 0, 0, (Remark((Reason(Kind.NO_IMAGE),), 0, failure=False),))
-    account = Account(rows=(file(1, 1), file(1, 0), unread, unread, void), given_up=reason)
-    assert headline(account).endswith(" 1 of 5 files sent, 3 left")
+    rows = (file(1, 1), file(1, 0), file(2, 0), unread, unread, void)
+    account = Account(rows=rows, given_up=reason)
+    assert headline(account).endswith(" 1 of 6 files sent, 4 left")
