@@ -16,14 +16,7 @@ from . import charts, page, reason_groups
 from .image_notes import content_text, missing_text
 from .modality_counts import MAX_SERIES
 from .reason_groups import ReasonGroup, main_cause
-from .wording import (
-    NOT_COUNTED,
-    at_least,
-    headline,
-    image_counts,
-    is_uncounted,
-    skipped_files,
-)
+from .wording import NOT_COUNTED, at_least, headline, image_counts, is_uncounted, skipped_files
 
 MAX_FILES = 1_000
 """Maximum number of listed incomplete files, and of listed complete files."""
