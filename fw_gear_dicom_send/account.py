@@ -18,7 +18,7 @@ NO_SERVER = ServerName(("", "", ""), "", "", "")
 """Before the configuration is read."""
 
 
-_NO_IMAGE = {Kind.NO_IMAGE, Kind.UNKNOWN_TYPE, Kind.EMPTY_FILE}
+_NO_IMAGE = {Kind.NO_IMAGE, Kind.UNKNOWN_TYPE, Kind.EMPTY_FILE, Kind.REPLACED}
 
 
 @frozen
@@ -141,7 +141,7 @@ class Account:
     """What happened in a run. Facts are missing if the run ended early; none is confidential.
 
     `warnings` are risks of the configuration. `started` is None before the first step. `rows` are
-    the rows of the report on files, and `without_image` are the archives without one. `skipped`
+    the rows of the report on files, and `without_image` are the paths without one. `skipped`
     counts files in them that are no image. `verification` is None without the option `verify`.
     `examples` are the first images of each cause. `missing_identifiers` are the numbers of images
     without each identifier, and `other_content` those that may have other content on the server, by
@@ -213,7 +213,7 @@ class Account:
     @property
     def is_complete(self) -> bool:
         """Whether there is any image, and all are sent, already there, or would be sent."""
-        return bool(self.rows) and all(row.is_complete for row in self.rows)
+        return self.images > 0 and all(row.is_complete for row in self.rows)
 
     @property
     def is_without_images(self) -> bool:

@@ -44,7 +44,6 @@ class Exclusion(Enum):
     NO_TAG = ("without any of the file_tags",)
     NOT_INCLUDED = ("not matched by include",)
     EXCLUDED = ("matched by exclude",)
-    NO_IMAGE = ("of type archive without a DICOM image", "", "skipped")
     NO_IMAGE_BELOW = ("without a DICOM image", "", "skipped", "path")
 
     def __init__(
@@ -83,9 +82,8 @@ class FileEntry:
     """A file to send, or a folder or archive of files.
 
     `name` and `path` are printable text for people. `size` (bytes) and `hash` are those that the
-    source knows, if any. `key` identifies the file for the source. `is_any_archive` means that the
-    source knows the file only as an archive, which may contain no image. `is_folder` means a folder
-    on disk, whose files reports name by their paths.
+    source knows, if any. `key` identifies the file for the source. `is_folder` means a folder on
+    disk, whose files reports name by their paths.
     """
 
     parent: Container
@@ -94,7 +92,6 @@ class FileEntry:
     size: int | None = None
     hash: str | None = None
     key: str = field(default="", kw_only=True)
-    is_any_archive: bool = field(default=False, kw_only=True)
     is_folder: bool = field(default=False, kw_only=True)
 
     def __hash__(self) -> int:
@@ -294,8 +291,10 @@ class FileReport:
 
     @property
     def is_complete(self) -> bool:
-        """Whether the file has images, and all are good."""
-        return 0 < self.good == self.images
+        """Whether all its images are good, or it is an archive that was found to have none."""
+        if self.images:
+            return self.good == self.images
+        return self.has_no_image and not any(remark.failure for remark in self.remarks)
 
     @property
     def is_unreached(self) -> bool:
@@ -311,9 +310,8 @@ class FileReport:
 
     @property
     def has_no_image(self) -> bool:
-        """Whether the file contains no image, and has no other failure."""
-        kinds = {reason.kind for remark in self.remarks for reason in remark.reasons}
-        return self.images == 0 and kinds <= {Kind.NO_IMAGE}
+        """Whether the file was read and contains no image."""
+        return not self.images and any(remark.kind is Kind.NO_IMAGE for remark in self.remarks)
 
     @property
     def status(self) -> FileStatus:

@@ -76,6 +76,7 @@ class Skipped(Enum):
     DICOMDIR = "DICOMDIR"
     EMPTY = "empty"
     SPECIAL = "FIFO, socket or device"
+    UNREAD = "not readable as DICOM"
     NESTED = "archive in a nested archive"
     NOT_SELECTED = "not selected"
 

@@ -33,12 +33,15 @@ from .unpack import Unpacker
 from .zip_members import may_be_dicom, zip_tasks
 
 DEFAULT_LIMITS = Limits()
+_OF_NESTED = (Skipped.NESTED, Skipped.UNREAD, Skipped.NOT_DICOM)
+"""Kinds of a nested archive without images; the first one of its members is its own."""
 
 
 class Archive:
     """A zip, a tar, a folder or a single DICOM file, which several threads may unpack.
 
     `is_listed` means that iterating over the tasks unpacks nothing: a folder or a single file.
+    `is_packed` means that it is a zip or a tar.
     """
 
     def __init__(
@@ -62,6 +65,7 @@ class Archive:
         self._limits = limits
         self._selects = selects
         self._is_folder = self.is_listed = path.is_dir()
+        self.is_packed = False
         self._files = ExitStack()
         descriptor = None if self._is_folder else open_regular(path)
         self._file: BinaryIO | None = None
@@ -114,6 +118,7 @@ class Archive:
         elif is_marked or skipped is Skipped.DICOMDIR:
             yield skipped
         else:
+            self.is_packed = True
             shared = SharedFile(self._files.enter_context(self._path.open("rb")))
             for item in _archive_items(file, head, form, unpacker, shared):
                 if callable(item):
@@ -206,4 +211,6 @@ def _nested_items(
     elif images:
         yield from skipped
     else:
-        yield Skipped.NESTED if Skipped.NESTED in skipped else Skipped.NOT_DICOM
+        is_unread = bool(failure and failure.kind is not Kind.UNKNOWN_TYPE)
+        kinds = {*skipped, *[Skipped.UNREAD] * is_unread, Skipped.NOT_DICOM}
+        yield next(kind for kind in _OF_NESTED if kind in kinds)

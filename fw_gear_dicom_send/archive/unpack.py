@@ -17,6 +17,7 @@ from .limits import CHUNK_SIZE, HEAD_SIZE, Budget, ByteStream, Limits, reading
 from .types import FileItem, Member, NestedArchive
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
 
 
 @frozen
@@ -49,7 +50,7 @@ class Unpacker:
 
     def from_stream(self, declared: DeclaredMember, head: bytes, source: ByteStream) -> FileItem:
         """Unpack a member whose `head` has already been read, unless it contains no image."""
-        found = classify(head, self.skips)
+        found = self._classify(declared, head)
         if isinstance(found, Reason):
             return Unreadable(found, declared.number, declared.name)
         if found and (self.is_nested or found is not Skipped.NESTED):
@@ -84,12 +85,18 @@ class Unpacker:
         return item
 
     def _item(self, declared: DeclaredMember, head: bytes, content: BinaryIO) -> FileItem:
-        found = classify(head, self.skips)
+        found = self._classify(declared, head)
         if self.is_nested and found is Skipped.NESTED:
             content.close()
             return found
         member = Member(declared.number, content, declared.name, declared.position)
         return item_of(found, member)
+
+    def _classify(self, declared: DeclaredMember, head: bytes) -> Skipped | Reason | None:
+        found = classify(head, self.skips)
+        is_other = found in (Skipped.NOT_DICOM, Skipped.EMPTY)
+        is_lost = declared.name.lower().endswith(_DICOM_SUFFIXES) or (head and not any(head))
+        return Skipped.UNREAD if is_other and is_lost else found
 
     def unpack(
         self, declared: DeclaredMember, head: bytes, source: ByteStream

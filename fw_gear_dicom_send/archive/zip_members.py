@@ -114,9 +114,11 @@ def _zip_item(file: SharedFile, entry: ZipEntry, number: int, unpacker: Unpacker
         is_range = not is_small and entry.method == zipfile.ZIP_STORED
         if is_range and (item := _in_place(file, entry, start, declared, unpacker)):
             return item
-        return _streamed(file, entry, start, declared, unpacker)
+        item = _streamed(file, entry, start, declared, unpacker)
     except CorruptError:
         return _unreadable(Reason(Kind.CORRUPT_MEMBER), entry, number)
+    is_checked = is_small and entry.method in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+    return Skipped.UNREAD if is_checked and item is Skipped.NOT_DICOM else item
 
 
 def _in_place(
@@ -170,7 +172,7 @@ def _whole_content(file: SharedFile, entry: ZipEntry, start: int) -> bytes | Non
 
 def _unreadable(reason: Reason, entry: ZipEntry, number: int) -> Unreadable | Skipped:
     if not may_be_dicom(entry.name):
-        return Skipped.NOT_DICOM
+        return Skipped.UNREAD
     return Unreadable(reason, number, entry.name)
 
 

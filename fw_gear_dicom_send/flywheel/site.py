@@ -23,7 +23,7 @@ from ..reasons import Program
 from ..report_names import is_per_image
 from ..retry import ONCE, RetryPolicy
 from ..text import printable, quantity
-from ..values import field, frozen, replace
+from ..values import field, frozen
 from .api import API, container_url, with_new_urls
 
 log = logging.getLogger(__name__)
@@ -238,8 +238,7 @@ def _select_files(
     for parent, path, record in files:
         cause = left_out_for(record, config)
         if cause is None:
-            entry = _entry(parent, path, record["name"], record.get("size"), record.get("hash"))
-            yield replace(entry, is_any_archive=record.get("type") == "archive")
+            yield _entry(parent, path, record["name"], record.get("size"), record.get("hash"))
         elif cause is Exclusion.OTHER_TYPE:
             left_out.add_type(record.get("type"))
         else:

@@ -110,12 +110,8 @@ class FlywheelReports:
         self.first: AttachedReport | None = None
 
     def rows(self, reports: Sequence[FileReport]) -> Sequence[FileReport]:
-        """Return the reports without those on archives that contain no DICOM image."""
-        return [
-            report
-            for report in reports
-            if not (report.entry.is_any_archive and report.has_no_image)
-        ]
+        """Return all reports."""
+        return reports
 
     def deliver(self, parent: Container, path: Path) -> bool:
         """Attach a report; raise SiteError if the site refuses it."""

@@ -10,6 +10,8 @@ from ..values import field, mutable, replace
 _MAX_REMARKS = 50
 _NOT_REACHED = Reason(Kind.NOT_REACHED)
 _INTERRUPTED = Reason(Kind.INTERRUPTED)
+_OTHER_FILES = {Skipped.NOT_DICOM, Skipped.DICOMDIR, Skipped.EMPTY}
+"""Kinds of files in an archive that hide no image."""
 
 
 @mutable
@@ -29,6 +31,7 @@ class FileCount:
     _skipped: tuple[tuple[Skipped, int], ...] = ()
     _remark: Reason | None = None
     _unread: int = 0
+    _is_void: bool = False
 
     def begin(self) -> None:
         """Note that processing of the file has started."""
@@ -64,18 +67,21 @@ class FileCount:
         remark: Reason | None = None,
         *,
         unread: int = 0,
+        is_archive: bool = False,
     ) -> None:
         """Note that the file was read and contains `images` images, counted or not.
 
         `trouble` is why the file, or the rest of it, could not be read. `skipped` counts the files
         in it that are not images. `remark` is an additional note. `unread` counts the members that
-        a stopped run did not read; they count as images.
+        a stopped run did not read; they count as images. An archive that was read completely and
+        has no image is no failure.
         """
         self._unread = unread
         self._skipped = skipped
         self._remark = remark
         self._expected = images
         self._trouble = trouble or (None if images or unread else Reason(Kind.NO_IMAGE))
+        self._is_void = is_archive and not trouble and {kind for kind, _ in skipped} <= _OTHER_FILES
 
     @property
     def is_done(self) -> bool:
@@ -95,7 +101,7 @@ class FileCount:
         total = images + bool(self._trouble and images)
         if trouble := self._trouble or interrupted:
             unseen = total - self.images
-            remarks.append(Remark((trouble,), 0, failure=True, unseen=unseen))
+            remarks.append(Remark((trouble,), 0, failure=not self._is_void, unseen=unseen))
         if self._unread:
             remarks.append(Remark((_NOT_REACHED,), self._unread, failure=True))
         return FileReport(

@@ -9,6 +9,7 @@ from ..reasons import NOT_SENT_AGAIN, Kind, Program
 from ..text import printable, quantity
 from .csv_rows import write_row
 from .schemas import FILES, cells, names
+from .wording import NOT_COUNTED, is_uncounted
 
 MAX_LINES = 100
 """Maximum number of table rows, and of remarks, in the log."""
@@ -35,7 +36,7 @@ def render_table(reports: Sequence[FileReport]) -> str:
         words = ", ".join(f"{status} {count:,}" for status, count in sorted(counts.items()))
         files = quantity(len(reports), "file")
         left_out = f"\nShowing {len(shown):,} of {files}; totals: {words}"
-    lines = ([printable(cell) for cell in cells(FILES, report)] for report in shown)
+    lines = ([printable(cell) for cell in _shown(report)] for report in shown)
     rows = [names(FILES), *lines]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     table = "\n".join(
@@ -43,6 +44,14 @@ def render_table(reports: Sequence[FileReport]) -> str:
         for row in rows
     )
     return table + left_out
+
+
+def _shown(report: FileReport) -> list[str]:
+    """Return the cells of a row for people, who would read 0 as a result."""
+    row = dict(zip(names(FILES), cells(FILES, report), strict=True))
+    if is_uncounted([report]):
+        row["Images in Series"] = NOT_COUNTED
+    return list(row.values())
 
 
 def render_remarks(reports: Sequence[FileReport]) -> list[str]:

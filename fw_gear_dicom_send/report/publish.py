@@ -132,15 +132,12 @@ class Reports:
         error: DicomSendError | None,
     ) -> Account:
         """Return the account of the run; `rows` are those of `all_rows` in the report."""
-        reported = {row.entry for row in rows}
         passed_over = LeftOutFiles()
         skipped: Counter[Skipped] = Counter()
         places = {row.entry.parent for row in rows}
         for row in all_rows:
             skipped.update(dict(row.skipped))
-            if row.entry.is_any_archive and row.entry not in reported:
-                passed_over.add(Exclusion.NO_IMAGE, row.entry.name)
-            elif self._program is Program.COMMAND and row.entry.parent not in places:
+            if self._program is Program.COMMAND and row.entry.parent not in places:
                 places.add(row.entry.parent)
                 passed_over.add(Exclusion.NO_IMAGE_BELOW, row.entry.parent.id)
         config, selection, facts = self._config, self._selection, sender.facts()

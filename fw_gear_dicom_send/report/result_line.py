@@ -11,7 +11,7 @@ def result_line(account: Account, server: str) -> str:
     end = early_end(account) if account.cause else main_cause(account)
     parts = [end or _counts(account, server)]
     rows, noun = account.rows, account.origin.noun
-    unread = sum(not row.images and not row.is_unreached for row in rows)
+    unread = sum(not (row.images or row.is_complete or row.is_unreached) for row in rows)
     if unread and not account.cause and not account.is_without_images:
         parts.append(f"{unread:,} of {quantity(len(rows), noun)} not read")
     if checked := account.verification:

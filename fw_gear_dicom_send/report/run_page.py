@@ -16,7 +16,7 @@ from . import charts, page, reason_groups
 from .image_notes import content_text, missing_text
 from .modality_counts import MAX_SERIES
 from .reason_groups import ReasonGroup, main_cause
-from .wording import at_least, headline, image_counts, skipped_files
+from .wording import NOT_COUNTED, at_least, headline, image_counts, is_uncounted, skipped_files
 
 MAX_FILES = 1_000
 """Maximum number of listed incomplete files, and of listed complete files."""
@@ -127,6 +127,8 @@ def _times(started: datetime, ended: datetime) -> str:
 def _numbers(account: Account) -> Iterator[Named]:
     """Yield the numbers of the run that are not zero, and do not follow from others."""
     work, rows = account.throughput, account.rows
+    if is_uncounted(rows):
+        yield "Images", NOT_COUNTED
     if not account.images:
         return
     yield from _images(account)

@@ -7,14 +7,25 @@ from ..models import FileReport
 from ..reasons import Skipped
 from ..text import quantity
 
+NOT_COUNTED = "not counted"
+"""Replacement for the number of images of a run that stopped before its first image."""
+
 
 def at_least(reports: Iterable[FileReport]) -> str:
     """Return the words before a number of images if the run did not read all files."""
     return "at least " if any(report.may_have_more for report in reports) else ""
 
 
+def is_uncounted(reports: Iterable[FileReport]) -> bool:
+    """Return whether the run stopped before it found an image."""
+    rows = list(reports)
+    return bool(at_least(rows)) and not any(row.images for row in rows)
+
+
 def image_counts(*reports: FileReport) -> str:
     """Return the number of images that were sent, or would be sent."""
+    if is_uncounted(reports):
+        return f"Images {NOT_COUNTED}"
     images = at_least(reports) + quantity(sum(report.images for report in reports), "image")
     known = not_sent_again(
         sum(report.already_stored for report in reports),
@@ -78,10 +89,11 @@ def _so_far(account: Account) -> str:
     if not any(row.is_unreached for row in rows):
         number = f"{at_least(rows)}{quantity(images, 'image')}"
         return f"{good:,} of {number} {verb}, {images - good:,} left"
-    done = sum(row.is_complete for row in rows)
+    done = sum(row.is_complete and row.images > 0 for row in rows)
+    left = sum(not row.is_complete for row in rows)
     inside = f" ({quantity(good, 'image')})" if good != done else ""
     files = quantity(len(rows), account.origin.noun)
-    return f"{done:,} of {files} {verb}{inside}, {len(rows) - done:,} left"
+    return f"{done:,} of {files} {verb}{inside}, {left:,} left"
 
 
 def skipped_files(counts: Mapping[Skipped, int]) -> str:

@@ -39,7 +39,7 @@ class FileEnd:
 
     `images` is the number of images in it, `trouble` the reason for missing images, and `skipped`
     the number of other files of each kind. `remark` is an additional note on the file. `unread` is
-    the number of members that a stopped run did not read.
+    the number of members that a stopped run did not read. `is_archive` means a zip or a tar.
     """
 
     entry: FileEntry
@@ -48,6 +48,7 @@ class FileEnd:
     skipped: tuple[tuple[Skipped, int], ...] = ()
     remark: Reason | None = None
     unread: int = 0
+    is_archive: bool = False
 
 
 @frozen
@@ -210,6 +211,7 @@ class ImageQueue:
             tuple(file.skipped.items()),
             file.fetched.remark,
             unread,
+            file.is_archive,
         )
 
     def _may_put_off(self, file: OpenFile) -> bool:

@@ -63,6 +63,11 @@ class OpenFile:
         return self.fetched.entry
 
     @property
+    def is_archive(self) -> bool:
+        """Whether the file is a zip or a tar."""
+        return self._archive is not None and self._archive.is_packed
+
+    @property
     def has_members(self) -> bool:
         """Whether more members may follow."""
         return bool(self._iterators) and not self._is_cut

@@ -301,7 +301,14 @@ def _count(
     count, observer = counts[entry], resources.observer
     count.begin()
     if isinstance(item, FileEnd):
-        count.end(item.images, item.trouble, item.skipped, item.remark, unread=item.unread)
+        count.end(
+            item.images,
+            item.trouble,
+            item.skipped,
+            item.remark,
+            unread=item.unread,
+            is_archive=item.is_archive,
+        )
     elif result := quarantine.final_result(item.image, item.result):
         count.add(result, item.image.name)
         observer.image(item.image.record(result, _crc32(resources, item.image, result)))

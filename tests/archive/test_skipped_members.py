@@ -8,12 +8,15 @@ from pathlib import Path
 import pytest
 
 from fw_gear_dicom_send.archive.limits import HEAD_SIZE, Limits
+from fw_gear_dicom_send.dicom.temporary_files import MAX_IN_MEMORY
+from fw_gear_dicom_send.reasons import Skipped
 from tests.support.archive_reading import (
     SKIPS,
     Image,
     Item,
     images,
     items,
+    items_and_skipped,
     items_of,
     read,
     read_item,
@@ -43,6 +46,29 @@ def test_damage_to_other_members_is_ignored(tmp_path: Path, work: Path) -> None:
     path = zipped(tmp_path / "a", b"text" * 5000, A)
     set_zip_field(path, "1.dcm", "crc", 1)
     assert items(path, work) == [Image(2, A)]
+
+
+@pytest.mark.parametrize("size", [500, MAX_IN_MEMORY + 1])
+@pytest.mark.parametrize(
+    "method",
+    [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA],
+)
+def test_members_that_may_be_lost_images(
+    tmp_path: Path, work: Path, method: int, size: int
+) -> None:
+    """Text under a name of DICOM, and zeros under any name, are no members of another kind."""
+    with zipfile.ZipFile(tmp_path / "a", "w", method) as file:
+        for name in ("IM1", "IM1.dcm", "im1.IMA"):
+            file.writestr(name, b"x" * size)
+        file.writestr("IM2", bytes(size))
+        file.writestr("IM3.dicom", b"")
+        file.writestr("IM4", b"")
+    unread = Skipped.UNREAD
+    assert items_and_skipped(tmp_path / "a", work) == [
+        Skipped.NOT_DICOM,
+        *[unread] * 4,
+        Skipped.EMPTY,
+    ]
 
 
 def test_links_devices_and_folders_in_a_tar(work: Path) -> None:

@@ -1,6 +1,7 @@
 """The gear checks the server before the first download."""
 
 import json
+import re
 from functools import partial
 from pathlib import Path
 
@@ -113,11 +114,38 @@ def assert_failed_at_once(
     assert result.seconds < RETRY_TIME
     found = counts(session.site.reports[0].content)
     assert found == dict.fromkeys(names, ("0", "0", "Failed"))
+    assert_not_counted(session, result)
     assert not downloads(session.site)
     (error,) = [line for line in result.stderr.splitlines() if "ERROR" in line]
     assert f"{gear.config['config']['destination']} port" in error
     assert "Traceback" not in result.log
     assert_work_is_empty(gear)
+
+
+def assert_not_counted(session: Session, result: GearResult) -> None:
+    """Check that log and page do not show a number of images without a count."""
+    assert f"Images {wording.NOT_COUNTED}" in result.log
+    table = result.log.rpartition("Images in Series  ")[2].splitlines()[1:]
+    assert any(re.search(rf"  {wording.NOT_COUNTED} +0 +Failed$", line) for line in table)
+    assert not re.search(r"\d images? (would be )?sent", result.log)
+    (page,) = (one.content for one in session.site.uploads if one.name.endswith(".html"))
+    shown = parsed(page.decode())
+    facts = zip(shown.texts("dt"), shown.texts("dd"), strict=True)
+    assert ("Images", wording.NOT_COUNTED) in facts
+
+
+def test_a_run_on_a_file_that_cannot_start_has_no_count(tmp_path: Path, session: Session) -> None:
+    """The file is on disk, but nothing has opened it."""
+    with PythonSCP() as scp:
+        port = scp.port
+    acquisition = session.acquisition("A")
+    session.site.add_file(acquisition, "a.dcm", encoded(made(1)))
+    gear = gear_on(tmp_path, session.site, port, acquisition, "acquisition")
+    gear.give("a.dcm", encoded(made(1)), parent_id=acquisition)
+    result = gear.run()
+    assert result.exit_code == 1
+    assert counts(session.site.reports[0].content) == {"a.dcm": ("0", "0", "Failed")}
+    assert_not_counted(session, result)
 
 
 def test_a_name_of_the_local_machine_works(tmp_path: Path, session: Session) -> None:

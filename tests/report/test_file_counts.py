@@ -2,6 +2,7 @@
 
 import pytest
 
+from fw_gear_dicom_send.account import Account
 from fw_gear_dicom_send.delivery.results import (
     AlreadyStored,
     NotSent,
@@ -10,8 +11,9 @@ from fw_gear_dicom_send.delivery.results import (
     Transfer,
 )
 from fw_gear_dicom_send.models import Container, FileEntry, FileReport, Remark
-from fw_gear_dicom_send.reasons import Kind, Reason
+from fw_gear_dicom_send.reasons import Kind, Reason, Skipped
 from fw_gear_dicom_send.report.file_counts import FileCount, FileCounts
+from fw_gear_dicom_send.report.result_line import result_line
 from fw_gear_dicom_send.report.wording import image_counts
 from fw_gear_dicom_send.values import replace
 from tests.support import wording
@@ -90,6 +92,36 @@ def test_a_file_without_images_fails() -> None:
     assert ended().remarks == (Remark((Reason(Kind.NO_IMAGE),), 0, failure=True),)
 
 
+@pytest.mark.parametrize(
+    ("skipped", "trouble", "status"),
+    [
+        ((), None, "Complete"),
+        ((Skipped.NOT_DICOM, Skipped.DICOMDIR, Skipped.EMPTY), None, "Complete"),
+        ((), Kind.CORRUPT_ARCHIVE, "Failed"),
+        ((Skipped.UNREAD,), None, "Failed"),
+        ((Skipped.NOT_DICOM, Skipped.NESTED), None, "Failed"),
+        ((Skipped.NOT_SELECTED,), None, "Failed"),
+    ],
+)
+@pytest.mark.parametrize("remark", [None, Reason(Kind.REPLACED)])
+def test_an_archive_that_was_read_completely_may_have_no_image(
+    skipped: tuple[Skipped, ...], trouble: Kind | None, status: str, remark: Reason | None
+) -> None:
+    """It is complete only if nothing in it may hide an image."""
+    count = FileCount(ENTRY)
+    found = tuple((kind, 1) for kind in skipped)
+    count.end(0, Reason(trouble) if trouble else None, found, remark, is_archive=True)
+    report = count.report()
+    assert (report.images, report.stored, report.status) == (0, 0, status)
+    assert report.has_no_image == (trouble is None)
+    assert report.remarks[-1].failure == (status == "Failed")
+    assert Account(rows=[report]).is_without_images == (trouble is None)
+    assert not Account(rows=[report]).is_complete
+    both = Account(rows=[report, ended(SENT)])
+    assert (both.is_complete, both.exit_code) == (status == "Complete", int(status != "Complete"))
+    assert ("1 of 2 files not read" in result_line(both, "X")) == (status == "Failed")
+
+
 def test_a_complete_file_has_no_remark() -> None:
     """A complete file needs no remark."""
     assert ended(SENT).remarks == ()
@@ -144,6 +176,7 @@ def test_a_file_that_was_not_read_may_have_more_images() -> None:
     assert [report.may_have_more for report in reports] == [True, True, False]
     assert [report.is_unreached for report in reports] == [True, False, False]
     assert image_counts(*reports).startswith("0 of at least ")
+    assert image_counts(unreached.report()) == "Images not counted"
     assert image_counts(damaged.report()).startswith("0 of 2 ")
 
 

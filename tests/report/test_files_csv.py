@@ -219,6 +219,16 @@ def test_unprocessed_files_are_one_line() -> None:
     assert reporter.render_remarks(some[:1]) == [f"a: {wording.NOT_REACHED}"]
 
 
+def test_an_unopened_file_has_no_count_in_the_table() -> None:
+    """Its 0 in the CSV is for programs."""
+    unreached = Remark((Reason(Kind.NOT_REACHED),), 0, failure=True)
+    some = [report("a", images=0, sent=0, remarks=(unreached,)), report("b", images=0, sent=0)]
+    first, second = reporter.render_table(some).splitlines()[1:]
+    assert first.split()[3:] == ["not", "counted", "0", "Failed"]
+    assert second.split()[3:] == ["0", "0", "Failed"]
+    assert [row.split(",")[3] for row in reporter.render_csv(some).splitlines()[1:]] == ["0", "0"]
+
+
 def test_the_command_has_its_own_columns() -> None:
     """It has neither acquisitions nor Flywheel paths."""
     header, row = reporter.render_csv([report("a.zip")], Program.COMMAND).splitlines()

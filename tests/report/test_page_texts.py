@@ -255,7 +255,7 @@ def test_the_head_names_the_most_frequent_failure() -> None:
 
 
 def test_files_that_were_not_reached_are_collapsed() -> None:
-    """The head says why; without a single image, there are neither numbers nor causes."""
+    """The head says why; without a single image, there are neither counts nor causes."""
     remark = Remark((Reason(Kind.NOT_REACHED),), 0, failure=True)
     rows = [report(f"p/{number}.zip", 0, 0, remark) for number in range(3)]
     page = parsed(render(rows, facts(error=ServerError("no answer", "check the port"))))
@@ -263,7 +263,8 @@ def test_files_that_were_not_reached_are_collapsed() -> None:
     assert page.texts("h2") == ["Files", "Details for support requests"]
     assert page.texts("summary")[0] == "3 files not processed"
     assert page.texts("li") == ["0.zip", "1.zip", "2.zip"]
-    assert page.texts("dt") == ["Server", "Calling AE", "Paths are in", "Started"]
+    assert page.texts("dt") == ["Server", "Calling AE", "Paths are in", "Started", "Images"]
+    assert page.texts("dd")[-1] == wording.NOT_COUNTED
 
 
 def test_warnings_of_the_configuration_stand_below_the_outcome() -> None:

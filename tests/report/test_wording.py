@@ -91,8 +91,10 @@ def test_a_run_is_complete_if_all_its_files_are(files: list[FileReport], is_good
 
 
 def test_files_that_were_not_read_after_giving_up_are_left() -> None:
-    """The closing line counts files then, as their images are unknown."""
+    """The closing line counts files then. One without an image is neither sent nor left."""
     reason = Reason(Kind.GIVEN_UP, "300 s")
     unread = FileReport(ENTRY, 0, 0, (Remark((reason,), 0, failure=True),))
-    account = Account(rows=(file(1, 1), file(1, 0), unread, unread), given_up=reason)
-    assert headline(account).endswith(" 1 of 4 files sent, 3 left")
+    void = FileReport(ENTRY, 0, 0, (Remark((Reason(Kind.NO_IMAGE),), 0, failure=False),))
+    rows = (file(1, 1), file(1, 0), file(2, 0), unread, unread, void)
+    account = Account(rows=rows, given_up=reason)
+    assert headline(account).endswith(" 1 of 6 files sent, 4 left")

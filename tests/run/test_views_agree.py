@@ -67,6 +67,7 @@ class File:
     trouble: Reason | None
     unread: int
     is_reached: bool
+    is_archive: bool = False
 
 
 @dataclass(frozen=True)
@@ -93,6 +94,7 @@ def runs(draw: st.DrawFn) -> Run:
         st.lists(st.sampled_from(VERDICTS), min_size=4, max_size=4),
         st.sampled_from((None, None, *TROUBLES)),
         st.sampled_from((0, 0, 3)),
+        st.booleans(),
         st.booleans(),
     )
     return Run(
@@ -148,7 +150,8 @@ def views_of(run: Run, folder: Path) -> Views:
                 number = verifications.add(is_sent=not isinstance(result, NotSent))
                 if not isinstance(result, NotSent):
                     verifications.note(entry, number, verdict)
-        count.end(len(file.results), file.trouble, unread=file.unread)
+        is_archive, unread = file.is_archive, file.unread
+        count.end(len(file.results), file.trouble, unread=unread, is_archive=is_archive)
     facts = SenderFacts(given_up=run.given_up)
     sender = SimpleNamespace(server=config.server, facts=lambda: facts, sections=lambda: ())
     sink = LocalReports()

@@ -61,6 +61,7 @@ OTHERS_CAN_READ = "other users can read"
 WRITE_THE_SERVER_AS = "write the server as"
 NO_INCLUDE = "not matched by include"
 EXCLUDED = "matched by exclude"
+NOT_COUNTED = "not counted"
 OTHER_TYPES = "of other types"
 OF_TYPE_ARCHIVE = "of type archive"
 
