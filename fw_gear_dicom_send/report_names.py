@@ -35,14 +35,12 @@ class Report(StrEnum):
 def report_name(report: Report, label: str, time: str, *, is_dry: bool = False) -> str:
     """Return the file name of a report, at most 255 bytes; the label is safe on any file system."""
     head, tail = _head(is_dry=is_dry), f"_{time}{report.suffix}"
-    safe = label
-    if not re.fullmatch(r"[\w-]([\w .-]*[\w-])?", label):
+    room = MAX_NAME - len(head) - len(tail)
+    if not re.fullmatch(r"[\w-]([\w .-]*[\w-])?", label) or len(label.encode()) > room:
         from pathvalidate import sanitize_filename  # it takes 0.03 s to import
 
-        safe = sanitize_filename(label) or "unnamed"
-    room = MAX_NAME - len(head) - len(tail)
-    # A character that is cut in the middle is dropped.
-    return f"{head}{safe.encode()[:room].decode(errors='ignore')}{tail}"
+        label = sanitize_filename(label, max_len=room) or "unnamed"
+    return f"{head}{label}{tail}"
 
 
 def report_of(name: str) -> Report:

@@ -28,7 +28,7 @@ from fw_gear_dicom_send.network import (
 from fw_gear_dicom_send.network.context_limit import FEWER_CONTEXTS
 from fw_gear_dicom_send.network.contexts import FALLBACK_SYNTAXES, MAX_CONTEXTS
 from fw_gear_dicom_send.network.rejections import NO_REASON, REJECTED
-from fw_gear_dicom_send.network.statuses import is_stored, resending_of
+from fw_gear_dicom_send.network.statuses import DUPLICATE_SOP_INSTANCE, resending_of
 from fw_gear_dicom_send.network.timeouts import DEFAULT_TIMEOUTS
 from fw_gear_dicom_send.network.tls import PROFILES
 from fw_gear_dicom_send.options import MAX_ASSOCIATIONS
@@ -132,9 +132,9 @@ def statuses() -> Iterator[tuple[str, ...]]:
 
 def treatment(code: int) -> tuple[str, str]:
     """Return the result of a status for the image, and the gear's reaction."""
-    if is_stored(code, may_be_stored=False):
+    if code_to_category(code) in ("Success", "Warning"):
         return "stored", "logs the status" if code else "-"
-    if is_stored(code, may_be_stored=True):
+    if code == DUPLICATE_SOP_INSTANCE:
         return "not stored", "names it in the report; after a lost response, counts it as stored"
     return "not stored", RESENDING[resending_of(code)]
 

@@ -4,7 +4,9 @@ Importing pydicom takes 0.25 s, most of it for numpy, GDCM and requests. Only da
 VR and damaged ones need the dictionary.
 """
 
-from collections.abc import Iterator
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
 
 from ..imports import IMPORTING
 
@@ -13,20 +15,22 @@ from ..imports import IMPORTING
 _CHOICES = {"OB or OW": "OW", "US or OW": "OW", "US or SS or OW": "OW"}
 
 
+@cache
+def _dictionary() -> Any:
+    with IMPORTING:
+        from pydicom import datadict
+
+    return datadict
+
+
 def is_known(tag: int) -> bool:
     """Return whether an element is in the dictionary, not counting repeating groups."""
-    with IMPORTING:
-        from pydicom.datadict import dictionary_has_tag
-
-    return dictionary_has_tag(tag)
+    return bool(_dictionary().dictionary_has_tag(tag))
 
 
 def vr_of(tag: int) -> str:
     """Return the VR of an element, such as `US or SS`; raise KeyError for an unknown one."""
-    with IMPORTING:
-        from pydicom.datadict import dictionary_VR
-
-    return dictionary_VR(tag)
+    return str(_dictionary().dictionary_VR(tag))
 
 
 def implicit_vr(tag: int) -> str:
@@ -42,15 +46,9 @@ def implicit_vr(tag: int) -> str:
 
 def description_of(tag: int) -> str:
     """Return the name of an element; raise KeyError for an unknown one."""
-    with IMPORTING:
-        from pydicom.datadict import dictionary_description
-
-    return dictionary_description(tag)
+    return str(_dictionary().dictionary_description(tag))
 
 
-def descriptions() -> Iterator[str]:
-    """Return the names of all elements."""
-    with IMPORTING:
-        from pydicom.datadict import dictionary_description, keyword_dict
-
-    return map(dictionary_description, keyword_dict.values())
+def tags_by_keyword() -> Mapping[str, int]:
+    """Return all elements, not counting repeating groups."""
+    return _dictionary().keyword_dict  # type: ignore[no-any-return]

@@ -3,7 +3,7 @@
 import re
 from functools import cache
 
-from .dictionary import descriptions
+from .dictionary import description_of, tags_by_keyword
 from .uids import NAMES
 
 HIDDEN = "\0"
@@ -83,5 +83,5 @@ def _is_fixed(word: str) -> bool:
 @cache
 def _known_words() -> frozenset[str]:
     """Return the words of servers' messages, and all in the names of elements and classes."""
-    names = " ".join((*descriptions(), *NAMES.values()))
+    names = " ".join((*map(description_of, tags_by_keyword().values()), *NAMES.values()))
     return frozenset((*_MESSAGE_WORDS.split(), *re.findall("[a-z]{2,}", names.casefold())))

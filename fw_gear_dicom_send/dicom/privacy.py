@@ -14,6 +14,7 @@ from typing import Self
 
 from ..imports import IMPORTING
 from ..values import frozen
+from .dictionary import tags_by_keyword, vr_of
 from .fixed_words import HIDDEN, UID, shown, without_values
 
 LAST_GROUP = 0x7FDF
@@ -57,13 +58,10 @@ def _tags() -> tuple[frozenset[int], frozenset[int]]:
 
     The first are names, ids and addresses, the others texts and dates.
     """
-    # pydicom takes 0.25 s to import, and few runs have an answer to check.
-    with IMPORTING:
-        from pydicom.datadict import dictionary_VR, keyword_dict
-
-    vrs = {tag: dictionary_VR(tag) for tag in keyword_dict.values()}
+    tags = tags_by_keyword()
+    vrs = {tag: vr_of(tag) for tag in tags.values()}
     names = (tag for tag, vr in vrs.items() if vr == "PN")
-    words = frozenset((*names, *map(keyword_dict.__getitem__, _WORD_KEYWORDS)))
+    words = frozenset((*names, *map(tags.__getitem__, _WORD_KEYWORDS)))
     return words, frozenset(tag for tag, vr in vrs.items() if vr in _TEXT_VRS) - words
 
 

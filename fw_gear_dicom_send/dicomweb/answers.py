@@ -11,7 +11,7 @@ from enum import Enum, auto
 from ..delivery.results import AlreadyStored, Answer, NotSent, Resending, Sent, Transfer
 from ..delivery.tries import Busy, Judged
 from ..dicom.types import SOPInstance
-from ..network.statuses import describe, is_stored, is_warning, resending_of
+from ..network.statuses import DUPLICATE_SOP_INSTANCE, describe, resending_of
 from ..reasons import Kind, Reason
 from ..text import printable
 from ..values import frozen, replace
@@ -163,9 +163,7 @@ def judge(
     if item.is_stored:
         warning = Reason(Kind.WARNING, detail, status)
         return Judged(Sent(own, (*instance.remarks, warning)))
-    has_image = is_stored(code, may_be_stored=may_be_stored)
-    is_stored_by_us = code == ALREADY_EXISTS or (has_image and not is_warning(code))
-    if may_be_stored and code and is_stored_by_us:
+    if may_be_stored and code in (ALREADY_EXISTS, DUPLICATE_SOP_INSTANCE):
         return Judged(Sent(own, instance.remarks))
     if code == ALREADY_EXISTS:
         return AlreadyStored()

@@ -5,8 +5,7 @@ PS3.4 J.3.3 allows the peer to open it. It proposes the SOP class in the role of
 
 from collections.abc import Iterator
 
-from pynetdicom.sop_class import StorageCommitmentPushModel  # type: ignore[attr-defined]
-
+from ..dicom.uids import STORAGE_COMMITMENT
 from . import dimse, pdus
 from .contexts import FALLBACK_SYNTAXES, MAX_CONTEXTS
 from .pdus import Message, ProtocolError, associate_pdu, item, items, name_of, pdu
@@ -17,9 +16,8 @@ _MAX_REPORTS = 16
 """Maximum number of reports over one association; each request has one report."""
 _MAX_BYTES = 8 << 20
 """Maximum bytes of the PDUs of one association."""
-_SOP_CLASS = str(StorageCommitmentPushModel)
 _ACCEPTED, _NO_ABSTRACT_SYNTAX, _NO_TRANSFER_SYNTAX = 0, 3, 4
-_AS_SCP = "\0\1"
+_AS_SCP = f"\0{chr(len(STORAGE_COMMITMENT))}{STORAGE_COMMITMENT}\0\1"
 _PERMANENT = 1
 _NO_PROTOCOL_VERSION, _NO_APPLICATION_CONTEXT = (2, 2), (1, 2)
 _UNKNOWN_CALLING_AE, _UNKNOWN_CALLED_AE = (1, 3), (1, 7)
@@ -55,7 +53,7 @@ class Acceptor(Protocol):
     def _check(self, message: Message) -> None:
         """Raise ProtocolError for a message that is no report, and for too many reports."""
         sop_class = dimse.text(message.command, dimse.AFFECTED_SOP_CLASS_UID)
-        is_report = dimse.is_event_report(message.command) and sop_class == _SOP_CLASS
+        is_report = dimse.is_event_report(message.command) and sop_class == STORAGE_COMMITMENT
         self._reports += 1
         is_accepted = message.context_id in self.transfer_syntaxes
         if not (is_accepted and is_report) or self._reports > _MAX_REPORTS:
@@ -109,7 +107,7 @@ def _chosen(proposed: bytes) -> tuple[int, str]:
             sop_class = name_of(value)
         elif kind == pdus.TRANSFER_SYNTAX:
             syntaxes.append(name_of(value))
-    if sop_class != _SOP_CLASS:
+    if sop_class != STORAGE_COMMITMENT:
         return _NO_ABSTRACT_SYNTAX, FALLBACK_SYNTAXES[-1]
     syntax = next((one for one in FALLBACK_SYNTAXES if one in syntaxes), None)
     return (_ACCEPTED, syntax) if syntax else (_NO_TRANSFER_SYNTAX, FALLBACK_SYNTAXES[-1])
@@ -119,6 +117,6 @@ def _role(user_information: bytes) -> bytes:
     """Return the answer to a proposed role. The peer may be an SCP (PS3.7 D.3.3.4)."""
     for kind, value in items(user_information):
         uid = value[2 : 2 + int.from_bytes(value[:2], "big")]
-        if kind == pdus.ROLE_SELECTION and name_of(uid) == _SOP_CLASS:
-            return item(pdus.ROLE_SELECTION, f"\0{chr(len(_SOP_CLASS))}{_SOP_CLASS}{_AS_SCP}")
+        if kind == pdus.ROLE_SELECTION and name_of(uid) == STORAGE_COMMITMENT:
+            return item(pdus.ROLE_SELECTION, _AS_SCP)
     return b""

@@ -21,7 +21,7 @@ from .identity import without_identity
 from .pdus import Message
 from .protocol import Accepted, Ended, Event, Protocol, Rejected
 from .rejections import cause_of, rejection
-from .statuses import is_failure
+from .statuses import category_of
 from .throttle import MAX_PIECE
 from .tls_errors import TLS_ONLY, describe
 from .trace import Trace
@@ -298,7 +298,7 @@ class StorageAssociation:
             except AssociationError:
                 raise lost from None
             # A peer that did not read an image completely cannot have stored it.
-            if is_failure(dimse.number(answer.command, dimse.STATUS) or 0):
+            if category_of(dimse.number(answer.command, dimse.STATUS) or 0) == "Failure":
                 return answer
             raise lost from None
         self._wait = Wait(self._layer.connection, timeout)

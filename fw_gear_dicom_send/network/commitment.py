@@ -9,14 +9,11 @@ from pydicom import config as pydicom_config
 from pydicom.dataset import Dataset
 from pydicom.uid import UID, generate_uid
 from pynetdicom.dsutils import decode, encode
-from pynetdicom.sop_class import (  # type: ignore[attr-defined]
-    StorageCommitmentPushModel,
-    StorageCommitmentPushModelInstance,
-)
 
 from ..delivery.inquiry import Findings
 from ..delivery.results import ImageReference
 from ..delivery.sender import QueryError
+from ..dicom.uids import STORAGE_COMMITMENT
 from ..reasons import Kind, Reason
 from . import dimse
 from .association import MAX_USELESS_ANSWERS, StorageAssociation
@@ -29,7 +26,7 @@ from .timeouts import DEFAULT_TIMEOUTS, Timeouts
 
 MAX_REFERENCES = 1000
 """Maximum number of instances in one request."""
-_REQUEST_COMMITMENT = 1
+_WELL_KNOWN_INSTANCE, _REQUEST_COMMITMENT = f"{STORAGE_COMMITMENT}.1", 1
 _POLL = 0.2
 """Seconds between checks of the request's association while the listener runs."""
 _NOT_DECODED = "the server's report of a storage commitment cannot be decoded"
@@ -77,7 +74,7 @@ def _request(
         dimse.REQUESTED_SOP_CLASS_UID: context.abstract_syntax,
         dimse.COMMAND_FIELD: dimse.N_ACTION_RQ,
         dimse.COMMAND_DATA_SET_TYPE: dimse.HAS_DATASET,
-        dimse.REQUESTED_SOP_INSTANCE_UID: str(StorageCommitmentPushModelInstance),
+        dimse.REQUESTED_SOP_INSTANCE_UID: _WELL_KNOWN_INSTANCE,
         dimse.ACTION_TYPE_ID: _REQUEST_COMMITMENT,
     }
     encoded = encode(asked, is_implicit, True) or b""
@@ -149,7 +146,7 @@ def _references(images: Iterable[ImageReference]) -> Dataset:
 class CommitmentSCU(InquirySCU):
     """SCU of storage commitment, with reports on the same association or to a listener."""
 
-    abstract_syntax = str(StorageCommitmentPushModel)
+    abstract_syntax = STORAGE_COMMITMENT
     service = "storage commitment requests"
 
     def __init__(

@@ -8,7 +8,7 @@ from ..dicom.privacy import Identity
 from ..reasons import Kind, Reason
 from ..text import printable
 from .dimse import MAX_ERROR_COMMENT, StoreResponse
-from .statuses import describe, is_stored, is_warning, resending_of
+from .statuses import DUPLICATE_SOP_INSTANCE, category_of, describe, resending_of
 
 _SUCCESS = Judged(Sent(Transfer(Answer(0, describe(0), is_success=True))))
 
@@ -23,9 +23,8 @@ def judge(
     status = response.status
     if not status:
         return _SUCCESS
-    has_image = is_stored(status, may_be_stored=may_be_stored)
     answer = Answer(status, describe(status))
-    if has_image and not is_warning(status):
+    if may_be_stored and status == DUPLICATE_SOP_INSTANCE:
         return Judged(Sent(Transfer(answer)))
     detail = answer.text
     if response.offending_elements:
@@ -38,7 +37,7 @@ def judge(
         detail += f", error comment {comment}"
     transfer = Transfer(Answer(status, answer.text, comment))
     code = f"0x{status:04X}"
-    if has_image:
+    if category_of(status) == "Warning":
         return Judged(Sent(transfer, (Reason(Kind.WARNING, detail, code),)))
     resending = resending_of(status)
     is_out = resending is Resending.WHILE_NOTHING_IS_STORED

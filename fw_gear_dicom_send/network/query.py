@@ -8,16 +8,14 @@ from pydicom import config as pydicom_config
 from pydicom.dataset import Dataset
 from pydicom.uid import UID, generate_uid
 from pynetdicom.dsutils import encode
-from pynetdicom.sop_class import (  # type: ignore[attr-defined]
-    StudyRootQueryRetrieveInformationModelFind,
-)
-from pynetdicom.status import QR_FIND_SERVICE_CLASS_STATUS
+from pynetdicom.status import QR_FIND_SERVICE_CLASS_STATUS, code_to_category
 
 from ..delivery.inquiry import Findings, by_series
 from ..delivery.results import ImageReference
 from ..delivery.sender import QueryError
 from ..dicom.elements import ElementReader
 from ..dicom.headers import Encoding, MalformedError
+from ..dicom.uids import STUDY_ROOT_FIND
 from ..reasons import Kind, Reason
 from ..retry import DEFAULT_POLICY, RetryPolicy
 from ..values import frozen
@@ -27,7 +25,7 @@ from .contexts import Context
 from .errors import AssociationError, LostAnswerError, NoAssociationError
 from .inquiry import InquirySCU
 from .pool import AssociationPool
-from .statuses import CANCEL, SUCCESS, WARNING, category_of, describe
+from .statuses import describe
 from .timeouts import DEFAULT_TIMEOUTS, Timeouts
 
 MAX_LIST = 65_000
@@ -136,9 +134,8 @@ def _may_be_part(status: int) -> bool:
 
     For some of these statuses the peer may have more matches.
     """
-    category = category_of(status)
     is_limit = status & 0xFF00 == _OUT_OF_RESOURCES
-    return is_limit or category in (SUCCESS, CANCEL, WARNING)
+    return is_limit or code_to_category(status) in ("Cancel", "Warning")
 
 
 class FindSCU(InquirySCU):
@@ -148,7 +145,7 @@ class FindSCU(InquirySCU):
     lists. The mutable state is whether it does, None while unknown.
     """
 
-    abstract_syntax = str(StudyRootQueryRetrieveInformationModelFind)
+    abstract_syntax = STUDY_ROOT_FIND
     service = "C-FIND (Study Root)"
     _takes_lists: bool | None = None
 

@@ -5,21 +5,10 @@ from collections.abc import Mapping
 from ..delivery.results import Resending
 from ..imports import IMPORTING
 
-SUCCESS, WARNING, FAILURE, CANCEL, PENDING = "Success", "Warning", "Failure", "Cancel", "Pending"
-UNKNOWN = "Unknown"
-"""The categories of statuses (PS3.7 C)."""
 _Table = Mapping[int, tuple[str, str]]
 
-_DUPLICATE_SOP_INSTANCE = 0x0111
-_WARNINGS, _WARNING_CLASS = (0x0001, 0x0107, 0x0116), 0xB
-_FAILURES = frozenset(
-    (
-        *(0x0105, 0x0106, *range(0x0110, 0x0116), *range(0x0117, 0x011A)),
-        *(*range(0x0120, 0x0125), *range(0x0210, 0x0214)),
-    )
-)
-_FAILURE_CLASSES = (0xA, 0xC)
-_PENDING, _CANCEL = (0xFF00, 0xFF01), 0xFE00
+DUPLICATE_SOP_INSTANCE = 0x0111
+"""The server has an object with this UID: the same image if it was written before."""
 _RESENDING = {
     range(0x0110, 0x0111): Resending.ONCE,  # processing failure
     range(0x0213, 0x0214): Resending.WHILE_NOTHING_IS_STORED,  # resource limitation
@@ -33,42 +22,17 @@ dcm4chee-arc-light refuses for good with A770 to A77B. 0110 and Cxxx may come fr
 
 
 def category_of(status: int) -> str:
-    """Return the category of a status, of any service (PS3.7 C)."""
-    if status == 0:
-        return SUCCESS
-    if status in _PENDING:
-        return PENDING
-    if status == _CANCEL:
-        return CANCEL
-    if status in _WARNINGS or status >> 12 == _WARNING_CLASS:
-        return WARNING
-    return FAILURE if status in _FAILURES or status >> 12 in _FAILURE_CLASSES else UNKNOWN
+    """Return the category of a status, of any service (PS3.7 C): "Warning", "Failure" or other."""
+    # Importing pynetdicom takes 0.3 s, and few runs get a status other than 0.
+    with IMPORTING:
+        from pynetdicom.status import code_to_category
 
-
-def is_stored(status: int, *, may_be_stored: bool) -> bool:
-    """Return whether a C-STORE status means that the server has the image.
-
-    A duplicate (0111) was stored by an earlier request if this `may_be_stored`: the request was
-    written completely, but its answer was lost. Otherwise it may be another object.
-    """
-    if status == _DUPLICATE_SOP_INSTANCE:
-        return may_be_stored
-    return category_of(status) in (SUCCESS, WARNING)
+    return code_to_category(status)
 
 
 def resending_of(status: int) -> Resending:
     """Return when to resend an image after a C-STORE status."""
     return next((rule for codes, rule in _RESENDING.items() if status in codes), Resending.NEVER)
-
-
-def is_warning(status: int) -> bool:
-    """Return whether the image is stored, but with a change or a problem."""
-    return bool(category_of(status) == WARNING)
-
-
-def is_failure(status: int) -> bool:
-    """Return whether the image is not stored, permanently or temporarily."""
-    return bool(category_of(status) == FAILURE)
 
 
 def describe(status: int, table: _Table | None = None) -> str:
@@ -79,7 +43,6 @@ def describe(status: int, table: _Table | None = None) -> str:
     if status == 0:
         return "0x0000 Success"
     if table is None:
-        # Importing pynetdicom takes 0.3 s, and few runs get such a status.
         with IMPORTING:
             from pynetdicom.status import STORAGE_SERVICE_CLASS_STATUS
 

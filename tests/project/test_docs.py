@@ -5,7 +5,9 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -66,6 +68,17 @@ def test_the_architecture_names_the_rooms_of_the_package() -> None:
     named = re.findall(r"`([\w/]+(?:\.py|/))`", table)
     assert len(table.splitlines()) == 12
     assert [name for name in named if not (package / name).exists()] == []
+
+
+def test_the_architecture_has_a_row_for_each_package() -> None:
+    """It says why the command and the gear do not use more of it."""
+    text = (REPOSITORY / "docs" / "architecture.md").read_text()
+    (table,) = re.findall(r"\| package \| does \| not more, because \|\n(.*?)\n\n", text, re.DOTALL)
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    needed = chain(project["dependencies"], *map(extras.get, ("batch", "compression", "gear")))
+    names = {re.findall(r"[\w-]+", requirement)[0] for requirement in needed} - {project["name"]}
+    assert re.findall(r"^\| ([\w-]+) \| .+ \| .+ \|$", table, re.MULTILINE) == sorted(names)
 
 
 # Running the gear without Docker

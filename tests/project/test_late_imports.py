@@ -11,7 +11,7 @@ CALLS = {
     "dicom.dictionary": ["is_known(0x00100010)", "vr_of(0x00100010)", "description_of(0x00100010)"],
     "dicom.uids": ["name_of('1.2.840.10008.5.1.4.1.2.2.1')"],
     "dicom.privacy": ["identity_tags()", "Identity.of({0x00100010: b'A'}).is_quoted_in('B')"],
-    "network.statuses": ["describe(0xC001)"],
+    "network.statuses": ["describe(0xC001)", "category_of(0xC001)"],
 }
 """Functions that need pydicom or pynetdicom, by module."""
 PROGRAM = """
