@@ -149,9 +149,10 @@ class Options:
         several(1000, "TAG"), "", f"Send only files with one of these Flywheel tags. {_VALUES}"
     )
     downloads: int = _downloading(
-        whole(1, 16),
-        4,
-        "Number of parallel downloads from Flywheel (1-16).",
+        automatic(16),
+        0,
+        "Number of parallel downloads from Flywheel (1-16). 0: automatic, 4 at first. For small "
+        "files, up to 16 while more raise the rate.",
         more="Disk space is bounded: see [Threads and bounds](architecture.md#threads-and-bounds).",
     )
     conversion: ConversionMode = _sending(
