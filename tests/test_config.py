@@ -20,7 +20,7 @@ def test_defaults_are_the_manifests() -> None:
     assert config.address == PeerAE("pacs.example.org", 104, "PACS", "flywheel")
     assert config.tag == PrivateTag(0x0021, "Flywheel", "DICOM send")
     assert config.container == Container("session", "5c0ffee")
-    assert config.downloads == 4
+    assert config.downloads == 0
     assert config.file_download_retry_time == 60
     assert config.send_retry_time == 300
     assert config.response_timeout == 300

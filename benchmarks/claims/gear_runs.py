@@ -22,7 +22,7 @@ def gear_for(
     latency: float = 0,
     **options: object,
 ) -> Iterator[GearFolder]:
-    """Create a gear's folder for a session with the files.
+    """Create a gear's folder for a session with the files, each in an acquisition of its own.
 
     The site delays each response by `latency` seconds; `options` are the gear's.
     """
@@ -36,8 +36,8 @@ def gear_for(
     with FlywheelSite(latency=latency) as site:
         project = site.add_project(site.add_group("radiology"), "Claims")
         session = site.add_session(site.add_subject(project, "sub-01"), "Visit 1")
-        acquisition = site.add_acquisition(session, "Scan")
         for file in files:
+            acquisition = site.add_acquisition(session, file.name)
             site.add_file(acquisition, file.name, file, file_type="dicom")
         gear = GearFolder(folder, config, api_key=site.api_key, destination_id=session)
         gear.compile()

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from ..archive import is_archive_name
+from ..delivery.sender import Parallel
 from ..errors import UsageError
 from ..left_out import LeftOutFiles
 from ..models import (
@@ -76,7 +77,7 @@ class LocalSource:
 
     def fetcher(self, _: Path) -> Fetcher:
         """Return a fetcher that uses the files in their original places."""
-        return Fetcher(_found, threads=0)
+        return Fetcher(_found, Parallel(0, 0))
 
     def release(self, path: Path) -> None:
         """Do nothing, as no file is a copy."""

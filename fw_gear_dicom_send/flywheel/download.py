@@ -46,7 +46,8 @@ class _StoppedError(Exception):
 class Downloader:
     """Thread-safe downloader for the files of a site.
 
-    The mutable state is the open responses, and whether the downloader is stopped.
+    The mutable state is the open responses, the number of retries, and whether the downloader is
+    stopped.
     """
 
     def __init__(self, client: CoreClient, folder: Path, policy: RetryPolicy) -> None:
@@ -58,6 +59,7 @@ class Downloader:
         self._folder = folder
         self._policy = policy
         self._responses: set[requests.Response] = set()
+        self._retries = 0
         self._is_stopped = False
         self._stopping = Condition()
 
@@ -88,9 +90,7 @@ class Downloader:
                     not error.is_final and error.retry_after <= self._policy.max_time
                 ),
                 at_least=lambda error: error.retry_after,
-                before_wait=lambda error, wait: log.info(
-                    "%s: %s; retrying in %.1f s", entry.name, _reason(error).text, wait
-                ),
+                before_wait=partial(self._note_retry, entry),
                 sleep=self._sleep,
             )
         except SiteError as error:
@@ -102,6 +102,10 @@ class Downloader:
             return DownloadFailure(Reason(Kind.DOWNLOAD_NOT_WRITTEN, str(error.strerror)))
         return path if len(versions) == 1 else NewerVersion(path, _REPLACED)
 
+    def retries(self) -> int:
+        """Return the number of retries so far."""
+        return self._retries
+
     def outage(self) -> DownloadFailure | None:
         """Return the failure if the site does not respond at all, else None."""
         try:
@@ -109,6 +113,11 @@ class Downloader:
         except SiteError as error:
             return None if error.is_final else self._failure(error)
         return None
+
+    def _note_retry(self, entry: FileEntry, error: SiteError, wait: float) -> None:
+        log.info("%s: %s; retrying in %.1f s", entry.name, _reason(error).text, wait)
+        with self._stopping:
+            self._retries += 1
 
     def _sleep(self, seconds: float) -> None:
         """Wait, until the downloader is stopped."""

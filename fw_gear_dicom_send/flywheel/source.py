@@ -8,6 +8,7 @@ from typing import Any
 
 from ..account import Account
 from ..config import GearConfig
+from ..delivery.sender import Parallel
 from ..errors import SiteError
 from ..models import Container, DownloadFailure, FileReport, NewerVersion, Selection
 from ..retry import RetryPolicy
@@ -57,12 +58,18 @@ class FlywheelSource:
         config = self._config
         if chosen := config.input_file:
             return Fetcher(lambda _: chosen.path)
-        client = connect(config.api_key, connections=config.downloads)
+        parallel = Parallel.of(config.downloads)
+        client = connect(config.api_key, connections=parallel.most)
         late = RetryPolicy(max_time=config.file_download_retry_time, max_wait=_MAX_WAIT)
         first = replace(late, max_time=min(late.max_time, _FIRST_TRY_TIME))
         downloader = Downloader(client, folder, first)
         return Fetcher(
-            downloader.download, config.downloads, downloader.stop, late, downloader.outage
+            downloader.download,
+            parallel,
+            downloader.stop,
+            late,
+            downloader.outage,
+            downloader.retries,
         )
 
     def earlier_reports(self, folder: Path) -> Iterator[Path]:

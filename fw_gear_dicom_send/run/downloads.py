@@ -3,6 +3,7 @@
 import logging
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from heapq import nlargest
 from math import inf
 from pathlib import Path
@@ -16,6 +17,7 @@ from ..source import Fetcher
 from ..text import quantity
 from ..values import frozen
 from .background import MAX_CLOSE_TIME, join
+from .download_limit import DownloadLimit
 
 log = logging.getLogger(__name__)
 
@@ -51,8 +53,9 @@ class Downloads:
     The mutable state is the queue of files, those that are started and not delivered, the
     bytes of each file that is not released, the files that were on disk together with others,
     those that must be alone there, the limit of bytes, the postponed files with their failures,
-    the end of the current round, the number of running downloads, and whether all downloads wait
-    for a round or for the source.
+    the end of the current round, the times at which the running downloads began, whether all
+    downloads wait for a round or for the source, the limit on their number, and the threads with
+    the number of those that have not ended.
     """
 
     def __init__(
@@ -61,7 +64,7 @@ class Downloads:
         entries: Sequence[FileEntry],
         given_up: Callable[[], Reason | None],
     ) -> None:
-        """Create the threads without starting them.
+        """Prepare the downloads without starting them.
 
         Once `given_up` returns a reason, all remaining files fail with that reason.
         """
@@ -75,7 +78,7 @@ class Downloads:
         self._postponed: dict[FileEntry, DownloadFailure] = {}
         self._round_end = inf
         self._rounds = Retry(fetcher.late_policy)
-        self._running = 0
+        self._running: dict[FileEntry, float] = {}
         self._is_paused = False
         self._lost: Reason | None = None
         largest = nlargest(LARGEST_FILES, (entry.size or 0 for entry in entries))
@@ -83,13 +86,14 @@ class Downloads:
         self._error: BaseException | None = None
         self._is_stopped = False
         self._changed = Condition()
-        count = min(fetcher.threads, len(entries))
-        self._threads = [Thread(target=self._run, daemon=True) for _ in range(count)]
+        self._limit = DownloadLimit(fetcher, entries)
+        self._threads: list[Thread] = []
+        self._alive = 0
 
     def start(self) -> Self:
         """Start the threads."""
-        for thread in self._threads:
-            thread.start()
+        with self._changed:
+            self._start_threads()
         return self
 
     def take(self, is_cancelled: Callable[[], bool] = lambda: False) -> Fetched | None:
@@ -143,6 +147,8 @@ class Downloads:
     def close(self) -> None:
         """Stop the threads and wait for them, at most `MAX_CLOSE_TIME` seconds."""
         self.stop()
+        if self._limit.peak > self._fetcher.parallel.assured:
+            log.info("Up to %s ran at once", quantity(self._limit.peak, "download"))
         join(self._threads, MAX_CLOSE_TIME)
 
     @property
@@ -155,10 +161,19 @@ class Downloads:
 
     def _has_next(self) -> bool:
         """Return whether the next file is complete; without threads, fetch it here."""
-        is_idle = not (self._threads or self._started)
+        is_idle = not (self._fetcher.parallel.most or self._started)
         if is_idle and self._waiting and self._fits(self._waiting[0]):
             self._fetch(self._start_download(self._waiting.popleft()))
         return next(iter(self._started.values()), None) is not None
+
+    def _start_threads(self) -> None:
+        """Start the threads that are allowed, but no more than there are files for them."""
+        files = len(self._running) + len(self._waiting)
+        while self._alive < min(self._limit.threads, files) and not self._is_stopped:
+            thread = Thread(target=self._run, daemon=True)
+            thread.start()
+            self._threads.append(thread)
+            self._alive += 1
 
     def _run(self) -> None:
         try:
@@ -178,7 +193,7 @@ class Downloads:
     def _start_next(self) -> FileEntry | None:
         """Wait for space and start the next file; return None if no file is left."""
         with self._changed:
-            while not self._is_stopped:
+            while not self._is_stopped and self._alive <= self._limit.threads:
                 if self._postponed and self._fetcher.late_policy.clock.now() > self._round_end:
                     self._deliver_failures()
                 if self._waiting and not self._is_paused and self._fits(self._waiting[0]):
@@ -189,6 +204,7 @@ class Downloads:
                     self._changed.wait()
                 else:
                     break
+            self._alive -= 1
             return None
 
     def _start_download(self, entry: FileEntry) -> FileEntry:
@@ -197,7 +213,7 @@ class Downloads:
             # With two files or more on disk, all are shared already.
             self._shared |= {entry, next(iter(self._on_disk))}
         self._on_disk[entry] = entry.size or 0
-        self._running += 1
+        self._running[entry] = self._limit.begin()
         self._started[entry] = None
         return entry
 
@@ -250,7 +266,9 @@ class Downloads:
             remark, outcome = outcome.remark, outcome.path
         size = _size(outcome) if remark or entry.size is None else entry.size
         with self._changed:
-            self._running -= 1
+            self._limit.end(self._running.pop(entry), outcome, size)
+            with suppress(RuntimeError):  # The system may allow no more threads.
+                self._start_threads()
             self._changed.notify_all()
             if _found_no_space(outcome) and entry in self._shared:
                 log.info("%s: no space on disk; downloading it again at the end", entry.name)

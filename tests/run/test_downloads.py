@@ -9,6 +9,7 @@ from threading import Barrier, Event, Lock
 
 import pytest
 
+from fw_gear_dicom_send.delivery.sender import Parallel
 from fw_gear_dicom_send.models import Container, DownloadFailure, FileEntry
 from fw_gear_dicom_send.reasons import Kind, Reason
 from fw_gear_dicom_send.run.downloads import LARGEST_FILES, MIN_MAX_BYTES, Downloads, Fetched
@@ -36,7 +37,7 @@ def downloads(
     stop: Callable[[], None] = lambda: None,
 ) -> Iterator[Downloads]:
     """Download files and stop at the end."""
-    running = Downloads(Fetcher(fetch, at_once, stop), files, given_up)
+    running = Downloads(Fetcher(fetch, Parallel(at_once, at_once), stop), files, given_up)
     running.start()
     try:
         yield running

@@ -8,6 +8,7 @@ from threading import Event, Lock
 
 import pytest
 
+from fw_gear_dicom_send.delivery.sender import Parallel
 from fw_gear_dicom_send.models import Container, DownloadFailure, Fetch, FileEntry
 from fw_gear_dicom_send.reasons import Kind, Reason
 from fw_gear_dicom_send.retry import RetryPolicy
@@ -73,7 +74,12 @@ def downloads(
     given_up: Callable[[], Reason | None] = lambda: None,
 ) -> Iterator[Downloads]:
     policy = RetryPolicy(max_time=max_time, max_wait=10, clock=clock)
-    fetcher = Fetcher(fetch or source.fetch, at_once, late_policy=policy, outage=source.outage)
+    fetcher = Fetcher(
+        fetch or source.fetch,
+        Parallel(at_once, at_once),
+        late_policy=policy,
+        outage=source.outage,
+    )
     running = Downloads(fetcher, files, given_up).start()
     try:
         yield running
@@ -249,7 +255,7 @@ def test_stopping_ends_the_wait(is_down: bool) -> None:
     source = Source({"0": 10**6}, Clock())
     source.down = 10**6 * is_down
     policy = RetryPolicy(max_time=3600, min_wait=1800, max_wait=1800, jitter=False)
-    fetcher = Fetcher(source.fetch, 2, late_policy=policy, outage=source.outage)
+    fetcher = Fetcher(source.fetch, Parallel.of(2), late_policy=policy, outage=source.outage)
     running = Downloads(fetcher, entries(1), lambda: None).start()
     assert wait_for(lambda: source.probes > 0, PATIENCE)
     running.close()

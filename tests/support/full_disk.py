@@ -8,6 +8,7 @@ from pathlib import Path
 from threading import Lock
 
 from fw_gear_dicom_send.delivery.results import NotSent, Sent, Suspect
+from fw_gear_dicom_send.delivery.sender import Parallel
 from fw_gear_dicom_send.dicom.types import SOPInstance
 from fw_gear_dicom_send.errors import CancelledError
 from fw_gear_dicom_send.models import DownloadFailure, FileEntry, FileReport
@@ -48,7 +49,7 @@ class Disk(Folder):
 
     def fetcher(self, _: Path) -> Fetcher:
         """Return a fetcher with two threads."""
-        return Fetcher(self.fetch, 2)
+        return Fetcher(self.fetch, Parallel.of(2))
 
     def fetch(self, entry: FileEntry) -> Path | DownloadFailure:
         """Put a file on disk."""
