@@ -94,7 +94,7 @@ def test_first_error_is_raised(items: Sequence[int]) -> None:
             raise ValueError(item)
         return item
 
-    results = []
+    results: list[int] = []
     if 2 in items:
         with pytest.raises(ValueError, match="2"):
             results.extend(in_order(action, items))

@@ -73,7 +73,7 @@ def test_an_archive_without_images_is_complete(
     assert found[name] == ("0", "0", "Complete")
     assert f"{name}: {wording.NO_IMAGE}" in result.log
     assert name in page(mixed).partition("Warnings and changes")[2].partition("Modalities")[0]
-    assert result.metadata["session"]["tags"] == ["dicom-send"]
+    assert site.containers[mixed.session]["tags"] == ["dicom-send"]
 
 
 UNREAD = {
@@ -136,7 +136,7 @@ def test_an_archive_that_may_hide_an_image_has_failed(
     assert result.exit_code == 1, result.log
     found = counts(site.reports[0].content)
     assert found == {"a.dcm": ("1", "1", "Complete"), what: ("0", "0", "Failed")}
-    assert "tags" not in result.metadata.get("session", {})
+    assert not site.containers[session.session]["tags"]
 
 
 @pytest.mark.parametrize("is_input", [False, True])
@@ -155,7 +155,9 @@ def test_only_archives_without_images_are_not_a_success(
     assert result.exit_code == 1
     assert counts(session.site.reports[0].content) == {notes.name: ("0", "0", "Complete")}
     assert f"{notes.name}: {wording.NO_IMAGE}" in result.log
-    assert "tags" not in str(result.metadata)
+    record = session.site.containers[acquisition]
+    assert not session.site.containers[session.session]["tags"]
+    assert not any(file["tags"] for file in record["files"])
 
 
 def test_a_session_of_excluded_archives_is_not_a_success(
