@@ -81,6 +81,7 @@ class Options:
         None,
         "Host name or IP address of the DICOM server; for DICOMweb, its URL: https://host/path.",
         command="Host name, IP address or DICOMweb URL of the server, if no argument names it.",
+        more="Or the name of a [server of the project](#servers-of-a-project).",
     )
     port: int = _server(whole(1, MAX_PORT), 104, "Port of the DICOM server.")
     called_ae: str = _server(
@@ -96,6 +97,13 @@ class Options:
         brief="Own AE title (default: DICOM_SEND)",
         command_default="DICOM_SEND",
         short="-aet",
+    )
+    project_settings: bool = _server(
+        BOOLEAN,
+        True,
+        "Look up a destination without a dot, such as archive, in the project's dicom-send.toml.",
+        where=_NOT_COMMAND,
+        batch="Look up a --destination without a dot in the project's file dicom-send.toml.",
     )
     stamp: bool = option(
         Group.ELEMENT,

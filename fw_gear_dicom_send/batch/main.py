@@ -14,6 +14,7 @@ from ..cli.console import begin_logging, write
 from ..config import GearConfig
 from ..errors import CancelledError, ExitCode, SiteError, UsageError
 from ..exit_codes import exit_code
+from ..project_settings import server_name_in
 from ..report.output import write_whole
 from ..report_names import Report, batch_name
 from ..retry import RetryPolicy, retry
@@ -71,8 +72,9 @@ def _command(argv: list[str], timeouts: SiteTimeouts) -> bool:
 
 def _start(arguments: Namespace) -> bool:
     config, named = options.given(arguments), files(arguments)
-    with options.naming({}):
-        checked = plan.check(config, named)
+    name = server_name_in(config)
+    if not name:
+        plan.check(config, named)
     ids = arguments.session or ()
     if arguments.sessions_file:
         ids = selection.read_ids(arguments.sessions_file)
@@ -86,17 +88,26 @@ def _start(arguments: Namespace) -> bool:
     project_ids = dict.fromkeys(session.project_id for session in sessions)
     projects = {project_id: api.project(project_id) for project_id in project_ids}
     plan.check_files(named, projects)
-    sent = selection.already_sent(api, sessions, gear, config) if arguments.not_yet_sent else set()
+    servers = {one: api.server(one, name) if name else ({}, "") for one in projects}
+    configs = {one: plan.with_server(config, servers[one][0], gear) for one in projects}
+    checked = [plan.check(one, named) for one in configs.values()]
+    for one in configs.values():
+        plan.check_gear(one, named, gear)
+    sent = set()
+    for project_id, own in configs.items() if arguments.not_yet_sent else ():
+        there = [session for session in sessions if session.project_id == project_id]
+        sent |= selection.already_sent(api, there, gear, own)
     unsent = tuple(session for session in sessions if session.id not in sent)
     whole = Plan(
         gear,
-        config,
+        configs,
         named,
         tuple(arguments.job_tag),
         unsent,
         projects,
         already_sent=len(sessions) - len(unsent),
         undated=undated,
+        origins={project_id: origin for project_id, (_, origin) in servers.items()},
     )
     for line in plan.describe(whole, api.link):
         log.info("%s", line)
@@ -104,7 +115,7 @@ def _start(arguments: Namespace) -> bool:
         log.info("%s", "All sessions were sent already" if sessions else "No session matches")
         return bool(sessions)
     what = f"{quantity(len(unsent), 'job')} on {api.site.partition('://')[2]}"
-    amount = "" if arguments.yes else _amount(api, unsent, checked)
+    amount = "" if arguments.yes else _amount(api, unsent, checked[0])
     if not confirmed(f"Start {what}{amount}?", arguments.yes):
         return False
     batch_id = api.create(whole)

@@ -168,18 +168,20 @@ class Batch:
 class Plan:
     """Plan of a batch.
 
-    `files` has the names of the project's files for the inputs. `already_sent` and `undated` are
-    numbers of skipped sessions: sent before, or without a date if a filter needs one.
+    `configs` has the configuration of the jobs by project, and `origins` the place that names the
+    server, if any. `files` has the names of the project's files for the inputs. `already_sent` and
+    `undated` are numbers of skipped sessions: sent before, or without a date if a filter needs one.
     """
 
     gear: Gear
-    config: Mapping[str, Any]
+    configs: Mapping[str, Mapping[str, Any]]
     files: Mapping[str, str]
     tags: tuple[str, ...]
     sessions: tuple[Session, ...]
     projects: Mapping[str, Project]
     already_sent: int
     undated: int = 0
+    origins: Mapping[str, str] = field(default_factory=dict)
 
 
 @frozen

@@ -7,24 +7,29 @@ from typing import Any, TypeVar
 from rich.filesize import decimal
 
 from ..archive import is_archive_name
+from ..cli.options import naming
 from ..cli.settings import check_url
 from ..config import GearConfig, parse
 from ..errors import ConfigError, UsageError
 from ..flywheel.site import left_out_for
 from ..option_types import Group, flag
 from ..options import OPTIONS
+from ..project_settings import server_name_in
 from ..server_url import is_url
 from ..text import quantity
 from .models import SERVER_OPTIONS, Gear, Plan, Project, Session
 
 MAX_SHOWN = 20
+_OWN_LINES = (*SERVER_OPTIONS, "project_settings")
+"""Options that the description of a plan does not list as others."""
 T = TypeVar("T")
 
 
+@naming({})
 def check(config: Mapping[str, Any], files: Mapping[str, str]) -> GearConfig:
     """Return the configuration of the jobs.
 
-    Raises ConfigError for an invalid option, and UsageError for a file without effect.
+    Raises UsageError for an invalid option, and for a file without effect.
     """
     check_url(config, {})
     server = str(config.get("destination", "")).strip().lower()
@@ -45,6 +50,21 @@ def check(config: Mapping[str, Any], files: Mapping[str, str]) -> GearConfig:
         if row.type.schema.get("type") == "integer" and isinstance(config.get(row.name), float):
             raise ConfigError(row.name, config[row.name], "a whole number")
     return checked
+
+
+def with_server(
+    config: Mapping[str, Any], server: Mapping[str, Any], gear: Gear
+) -> Mapping[str, Any]:
+    """Return the configuration of jobs whose project has a server in its file.
+
+    The jobs get the address itself. So they send to what the user confirms, whatever happens to
+    the file until they run, and gears of all versions do.
+    """
+    if not server_name_in(config):
+        return config
+    fixed = {"project_settings": False} if "project_settings" in gear.options else {}
+    host = {"destination": server.get("destination", config["destination"])}
+    return {**server, **config, **host, **fixed}
 
 
 def check_gear(config: Mapping[str, Any], files: Mapping[str, str], gear: Gear) -> None:
@@ -68,13 +88,9 @@ def check_files(files: Mapping[str, str], projects: Mapping[str, Project]) -> No
 
 def describe(plan: Plan, link: Callable[[Session], str]) -> Iterator[str]:
     """Yield lines that describe a batch; `link` returns the URL of a session."""
-    named = {name: plan.gear.value(name, plan.config) for name in SERVER_OPTIONS}
     yield f"Gear: {plan.gear.name} {plan.gear.version}"
-    yield f"Destination: {server(named)}"
-    others = {**plan.config, **plan.files}
-    shown = [_option(name, value) for name, value in others.items() if name not in SERVER_OPTIONS]
-    if shown:
-        yield f"Options: {', '.join(shown)}"
+    for lines in dict.fromkeys(tuple(_server_lines(plan, one)) for one in plan.configs):
+        yield from lines
     if plan.tags:
         yield f"Job tags: {', '.join(plan.tags)}"
     yield f"Sessions: {len(plan.sessions):,}"
@@ -86,6 +102,16 @@ def describe(plan: Plan, link: Callable[[Session], str]) -> Iterator[str]:
         yield f"Skipped (already sent): {plan.already_sent:,}"
     if plan.undated:
         yield f"Skipped (no scan date): {plan.undated:,}"
+
+
+def _server_lines(plan: Plan, project_id: str) -> Iterator[str]:
+    """Yield lines about the server of the jobs in a project, and their other options."""
+    config, origin = plan.configs[project_id], plan.origins.get(project_id)
+    named = {name: plan.gear.value(name, config) for name in SERVER_OPTIONS}
+    yield f"Destination: {server(named)}" + (f" (from {origin})" if origin else "")
+    others = {name: value for name, value in config.items() if name not in _OWN_LINES}
+    if shown := [_option(name, value) for name, value in {**others, **plan.files}.items()]:
+        yield f"Options: {', '.join(shown)}"
 
 
 def server(config: Mapping[str, Any]) -> str:

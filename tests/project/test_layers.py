@@ -25,6 +25,7 @@ LAYERS = (
     {"exit_codes", "option_types"},
     {"option_values"},
     {"options"},
+    {"project_settings"},
     {"dicom"},
     {"archive", "delivery"},
     {"network"},

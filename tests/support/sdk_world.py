@@ -51,7 +51,8 @@ class World:
         """Return our plan for the same session."""
         gear = Gear(self.gear, "dicom-send", "5.0.0", {}, frozenset())
         session = self.api.session(self.session)
-        return Plan(gear, CONFIG, {"key": "key.pem"}, ("hpc",), (session,), {}, 0)
+        configs = {session.project_id: CONFIG}
+        return Plan(gear, configs, {"key": "key.pem"}, ("hpc",), (session,), {}, 0)
 
     def started(self) -> str:
         """Create a batch and run it."""
