@@ -12,7 +12,7 @@ from fw_gear_dicom_send.account import Account
 from fw_gear_dicom_send.config import SendConfig, parse
 from fw_gear_dicom_send.delivery.sender import Sender
 from fw_gear_dicom_send.exit_codes import exit_code, log_details, silence_pydicom
-from fw_gear_dicom_send.flywheel import QC_NAME, FlywheelSource
+from fw_gear_dicom_send.flywheel import QC_NAME, FlywheelSource, find_server
 from fw_gear_dicom_send.report.events import surviving
 from fw_gear_dicom_send.report.output import remove
 from fw_gear_dicom_send.report.progress import Progress
@@ -53,7 +53,7 @@ def _run(waits: Waits, make_progress: ProgressFactory, make_sender: SenderFactor
         silence_pydicom()
         if context.config.get("debug"):
             log_details()
-        config = parse(context.config_json)
+        config = parse(context.config_json, find_server)
         context.log_config()
         source = FlywheelSource(config)
         with make_sender(config, context.work_dir) as sender:

@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
@@ -17,6 +17,7 @@ from .network.types import ClientCertificate, PeerAE, TLSConfig, UserIdentity
 from .option_types import Option, Place, check_all
 from .option_values import FILE
 from .options import OPTIONS, Options
+from .project_settings import merged, server_name_in
 from .server_url import ServerURL
 from .text import printable
 from .values import field, frozen, replace
@@ -44,6 +45,8 @@ _FORMER = ("report", "instance_report", "html_report", "summary_report")
 """Options of earlier versions that `report_files` replaces."""
 _MAX_NAMES = 300
 """Maximum number of characters of ignored names in the log."""
+FindServer = Callable[[str, Container, str], tuple[Mapping[str, Any], str]]
+"""Returns the options of a server, and where they are, from API key, container and server."""
 
 
 @frozen(kw_only=True)
@@ -137,6 +140,15 @@ class GearConfig(SendConfig):
     input_file: InputFile | None
     api_key: str = field(repr=False)
     job_id: str = ""
+    server_origin: str = ""
+
+    @property
+    def server(self) -> ServerName:
+        """The names of the server, and the file that it is from."""
+        server, origin = super().server, self.server_origin
+        return replace(
+            server, details=(*server.details, *[("Server is from", origin)] * bool(origin))
+        )
 
     @property
     def selection(self) -> Mapping[str, str]:
@@ -152,10 +164,13 @@ class GearConfig(SendConfig):
         }
 
 
-def parse(config_json: Mapping[str, Any]) -> GearConfig:
+def parse(
+    config_json: Mapping[str, Any], find_server: FindServer = lambda *_: ({}, "")
+) -> GearConfig:
     """Return the checked configuration of a gear run, from config.json.
 
-    Raises ConfigError for the first invalid option or input.
+    `find_server` gets a destination that may be the name of a server. Raises ConfigError for the
+    first invalid option or input, and the errors of `find_server`.
     """
     given, inputs = config_json.get("config", {}), config_json.get("inputs", {})
     options = {name: value for name, value in given.items() if name in _OF_GEAR}
@@ -165,13 +180,23 @@ def parse(config_json: Mapping[str, Any]) -> GearConfig:
     api_key = (inputs.get("api-key") or {}).get("key")
     if not api_key:
         raise ConfigError("api-key", None, "the API key that Flywheel gives to a job")
+    container = _container("destination container", config_json.get("destination"))
+    input_file = _input_file(inputs.get("file"))
+    origin = ""
+    if name := server_name_in(options):
+        start = input_file.parent if input_file else container
+        server, origin = find_server(api_key, start, name)
+        options = merged(options, server)
     config = GearConfig(
         **checked({**options, **files}, Place.GEAR),
-        container=_container("destination container", config_json.get("destination")),
-        input_file=_input_file(inputs.get("file")),
+        container=container,
+        input_file=input_file,
         api_key=api_key,
         job_id=(config_json.get("job") or {}).get("id", ""),
+        server_origin=origin,
     )
+    if origin:
+        log.info("Destination %s: %s, from %s", name, config.server.label, origin)
     if isinstance(config.address, ServerURL):
         log.info("No effect with a URL as destination: %s", ", ".join(URL_HAS_NONE))
     return config

@@ -14,6 +14,7 @@ from urllib.parse import quote
 from ..errors import ConfigError, SiteError, UsageError
 from ..flywheel.api import API, EXHAUSTIVE, SITE_POLICY, container_url
 from ..flywheel.client import connect
+from ..flywheel.project_file import server_in
 from ..models import Container
 from ..retry import RetryPolicy
 from . import records
@@ -80,6 +81,12 @@ class BatchAPI:
                 found = self._get(records.project, "/api/projects", project_id)
                 self._projects[project_id] = found
             return self._projects[project_id]
+
+    def server(self, project_id: str, name: str) -> tuple[Mapping[str, Any], str]:
+        """Return what `server_in` returns for a project."""
+        project = self.project(project_id)
+        place = Container("project", project_id)
+        return server_in(self._reader, place, project.path, project.files, name)
 
     def session(self, session_id: str, option: str = "") -> Session:
         """Return a session with its files; raise UsageError if that of an `option` is missing."""

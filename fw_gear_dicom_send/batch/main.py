@@ -14,6 +14,7 @@ from ..cli.console import begin_logging, write
 from ..config import GearConfig
 from ..errors import CancelledError, ExitCode, SiteError, UsageError
 from ..exit_codes import exit_code
+from ..project_settings import server_name_in
 from ..report.output import write_whole
 from ..report_names import Report, batch_name, waiting_name
 from ..retry import RetryPolicy, retry
@@ -72,15 +73,16 @@ def _command(argv: list[str], timeouts: SiteTimeouts) -> bool:
 
 
 def _start(arguments: Namespace) -> bool:
-    config, named = options.given(arguments), files(arguments)
-    with options.naming({}):
-        checked = plan.check(config, named)
+    given, named = options.given(arguments), files(arguments)
+    name = server_name_in(given)
+    if not name:
+        plan.check(given, named)
     ids = arguments.session or ()
     if arguments.sessions_file:
         ids = selection.read_ids(arguments.sessions_file)
     api = _connected(arguments)
     gear = api.gear(arguments.gear_version)
-    plan.check_gear(config, named, gear)
+    plan.check_gear(given, named, gear)
     wanted = selection.Filter(arguments.label, arguments.since, arguments.until, arguments.tag)
     found = {session.id: session for session in _found(api, arguments, ids, wanted)}
     sessions = [session for session in found.values() if wanted.passes(session)]
@@ -88,12 +90,16 @@ def _start(arguments: Namespace) -> bool:
     project_ids = dict.fromkeys(session.project_id for session in sessions)
     projects = {project_id: api.project(project_id) for project_id in project_ids}
     plan.check_files(named, projects)
+    servers = {one: api.server(one, name) if name else ({}, "") for one in projects}
+    config, origin = plan.with_server(given, servers, projects, gear)
+    checked = plan.check(config, named)
+    plan.check_gear(config, named, gear)
     sent = Sent()
     if arguments.not_yet_sent:
         sent = selection.already_sent(api, sessions, EarlierRuns(gear, config, checked))
     unsent = tuple(session for session in sessions if session.id not in sent.whole)
     tags = tuple(arguments.job_tag)
-    whole = Plan(gear, config, named, tags, unsent, projects, sent, undated)
+    whole = Plan(gear, config, named, tags, unsent, projects, sent, undated, origin)
     for line in plan.describe(whole, api.link):
         log.info("%s", line)
     if not unsent:

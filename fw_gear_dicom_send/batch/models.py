@@ -231,7 +231,7 @@ class Plan:
     """Plan of a batch.
 
     `files` has the names of the project's files for the inputs. `undated` is the number of sessions
-    that are skipped because a filter needs their date.
+    that are skipped because a filter needs their date. `origin` is the file that names the server.
     """
 
     gear: Gear
@@ -242,6 +242,7 @@ class Plan:
     projects: Mapping[str, Project]
     sent: Sent = Sent()
     undated: int = 0
+    origin: str = ""
 
     def jobs(self, first: int) -> list[NewJob]:
         """Return the jobs. Only the `first` ones start immediately."""

@@ -8,12 +8,14 @@ from typing import Any, TypeVar
 from rich.filesize import decimal
 
 from ..archive import is_archive_name
+from ..cli.options import naming
 from ..cli.settings import check_url
 from ..config import GearConfig, parse
 from ..errors import ConfigError, UsageError
 from ..flywheel.site import left_out_for
 from ..option_types import Group, flag
 from ..options import OPTIONS
+from ..project_settings import server_name_in
 from ..report_names import Report
 from ..server_url import is_url
 from ..text import quantity
@@ -22,13 +24,16 @@ from .models import SERVER_OPTIONS, Gear, Plan, Project, Session
 from .parallel import in_order
 
 MAX_SHOWN = 20
+_OWN_LINES = (*SERVER_OPTIONS, "project_settings")
+"""Options that the description of a plan does not list as others."""
 T = TypeVar("T")
 
 
+@naming({})
 def check(config: Mapping[str, Any], files: Mapping[str, str]) -> GearConfig:
     """Return the configuration of the jobs.
 
-    Raises ConfigError for an invalid option, and UsageError for a file without effect.
+    Raises UsageError for an invalid option, and for a file without effect.
     """
     check_url(config, {})
     server = str(config.get("destination", "")).strip().lower()
@@ -51,6 +56,33 @@ def check(config: Mapping[str, Any], files: Mapping[str, str]) -> GearConfig:
         if row.type.schema.get("type") == "integer" and isinstance(config.get(row.name), float):
             raise ConfigError(row.name, config[row.name], "a whole number")
     return checked
+
+
+def with_server(
+    config: Mapping[str, Any],
+    servers: Mapping[str, tuple[Mapping[str, Any], str]],
+    projects: Mapping[str, Project],
+    gear: Gear,
+) -> tuple[Mapping[str, Any], str]:
+    """Return the configuration with the server of the projects, and the file that names it.
+
+    `servers` has the options of the server and its file by project. The jobs get the address
+    itself. So they send to what the user confirms, whatever happens to the file until they run,
+    and gears of all versions do. Raises UsageError if projects name different servers.
+    """
+    name = server_name_in(config)
+    if not (name and servers):
+        return config, ""
+    (server, origin), *others = servers.values()
+    if any(other != server for other, _ in others):
+        paths = ", ".join(project.path for project in projects.values())
+        raise UsageError(
+            f"--destination {name}: these projects name different servers, so start a batch for "
+            f"each: {paths}"
+        )
+    fixed = {"project_settings": False} if "project_settings" in gear.options else {}
+    host = {"destination": server.get("destination", config["destination"])}
+    return {**server, **config, **host, **fixed}, origin
 
 
 def check_gear(config: Mapping[str, Any], files: Mapping[str, str], gear: Gear) -> None:
@@ -76,10 +108,9 @@ def describe(plan: Plan, link: Callable[[Session], str]) -> Iterator[str]:
     """Yield lines that describe a batch; `link` returns the URL of a session."""
     named = {name: plan.gear.value(name, plan.config) for name in SERVER_OPTIONS}
     yield f"Gear: {plan.gear.name} {plan.gear.version}"
-    yield f"Destination: {server(named)}"
-    others = {**plan.config, **plan.files}
-    shown = [_option(name, value) for name, value in others.items() if name not in SERVER_OPTIONS]
-    if shown:
+    yield f"Destination: {server(named)}" + (f" (from {plan.origin})" if plan.origin else "")
+    others = {name: value for name, value in plan.config.items() if name not in _OWN_LINES}
+    if shown := [_option(name, value) for name, value in {**others, **plan.files}.items()]:
         yield f"Options: {', '.join(shown)}"
     if plan.tags:
         yield f"Job tags: {', '.join(plan.tags)}"

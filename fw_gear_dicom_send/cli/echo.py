@@ -9,7 +9,7 @@ from ..config import SendConfig
 from ..dicom.uids import PATIENT_ROOT_FIND, STORAGE_COMMITMENT, STUDY_ROOT_FIND
 from ..errors import DicomSendError, ExitCode
 from ..network.types import PeerAE, ServerInfo, ServiceAnswer
-from ..option_types import Group
+from ..option_types import Group, Place
 from ..options import OPTIONS
 from ..server_url import ServerURL
 from ..text import quantity
@@ -91,7 +91,7 @@ def parser() -> Parser:
     ).complete = COMPLETE_SERVER  # type: ignore[attr-defined]
     for group in (Group.SERVER, Group.TLS):
         rows = [row for row in (*OPTIONS, ROWS["server"]) if row.group is group]
-        command.add_options(group.title, rows)
+        command.add_options(group.title, [row for row in rows if row.where & Place.COMMAND])
     command.add_options("result", [_JSON, _QUIET, _VERBOSE])
     add_version(command)
     return command

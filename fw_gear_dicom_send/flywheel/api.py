@@ -104,20 +104,20 @@ class API:
         *,
         what: str = "",
         upload: BinaryIO | None = None,
+        limit: int = 0,
         **options: Any,
     ) -> bytes:
         """Send a request and return the body; request another signed URL if one has expired.
 
-        Each try reads the file `upload` from its start. Raises SiteError, whose message names
-        `what`, or else the URL.
+        Each try reads the file `upload` from its start. With a `limit`, the rest of a body that is
+        larger is left out. Raises SiteError, whose message names `what`, or else the URL.
         """
 
         def attempt() -> bytes:
             if upload:
                 upload.seek(0)
             with self.open(method, url, what or url, **options) as response:
-                content: bytes = response.content
-                return content
+                return _start_of(response, limit) if limit else bytes(response.content)
 
         return retry(
             self._policy,
@@ -242,6 +242,16 @@ def _words(response: requests.Response, credentials: str) -> str:
         text = re.sub(r"(://[^\s?]*)\?\S*", r"\1", text.replace(secret, "***"))
         return printable(" ".join(text.split()))[:_MAX_WORDS]
     return ""
+
+
+def _start_of(response: requests.Response, limit: int) -> bytes:
+    """Return a body if it is within the limit, else a part of it that is larger than the limit."""
+    start = b""
+    for chunk in response.iter_content(limit):
+        start += chunk
+        if len(start) > limit:
+            break
+    return start
 
 
 def reason_of(status: int) -> str:

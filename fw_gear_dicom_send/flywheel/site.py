@@ -24,7 +24,9 @@ from ..report_names import is_per_image
 from ..retry import ONCE, RetryPolicy
 from ..text import printable, quantity
 from ..values import field, frozen
-from .api import API, container_url, with_new_urls
+from .api import API, SITE_POLICY, container_url, with_new_urls
+from .client import connect
+from .project_file import server_in
 
 log = logging.getLogger(__name__)
 
@@ -84,9 +86,7 @@ class Site:
         """
         chosen = config.input_file
         start = chosen.parent if chosen else config.container
-        if start.type not in RUN_LEVELS:
-            option = "container of the file" if chosen else "destination container"
-            raise ConfigError(option, start.type, "acquisition, session or subject")
+        _check_level(start, "container of the file" if chosen else "destination container")
         node = self._get(start)
         parents = {
             level: self._get(Container(level, above), files=False)
@@ -110,6 +110,18 @@ class Site:
         origin = Origin(Program.GEAR, path, page, printable(config.job_id))
         first = chosen.path if chosen else None
         return Selection(entries, parent, label, left_out.counted(), origin, first)
+
+    def server(self, start: Container, name: str) -> tuple[Mapping[str, Any], str]:
+        """Return what `server_in` returns for the project of a container.
+
+        Raises ConfigError if the container cannot have acquisitions.
+        """
+        _check_level(start, "container of the run")
+        above = self._get(start, files=False).above
+        project = self._get(Container("project", above["project"]))
+        files = {str(file.get("name")) for file in project.files if not file.get("deleted")}
+        path = f"{above['group']}/{project.label}"
+        return server_in(self._api, project.container, path, files, name)
 
     def image_reports(self, places: Iterable[Container]) -> list[FileEntry]:
         """Return the newest per-image reports on the containers, the newest first.
@@ -229,6 +241,17 @@ class Site:
     def _get(self, container: Container, *, files: bool = True) -> _Node:
         url, headers = container_url(container), {} if files else self._without_files
         return self._api.read(partial(_node, container.type), "GET", url, headers=headers)
+
+
+def find_server(api_key: str, start: Container, name: str) -> tuple[Mapping[str, Any], str]:
+    """Return what `Site.server` returns for the site of a key."""
+    return Site(connect(api_key), SITE_POLICY).server(start, name)
+
+
+def _check_level(start: Container, option: str) -> None:
+    """Raise ConfigError for a container that cannot have acquisitions."""
+    if start.type not in RUN_LEVELS:
+        raise ConfigError(option, start.type, "acquisition, session or subject")
 
 
 def _select_files(

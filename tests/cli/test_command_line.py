@@ -23,6 +23,7 @@ ONLY_ON_FLYWHEEL = {
     "downloads",
     "file_download_retry_time",
     "sent_tag",
+    "project_settings",
 }
 
 

@@ -26,6 +26,7 @@ LAYERS = (
     {"option_values"},
     {"option_rows"},
     {"options"},
+    {"project_settings"},
     {"dicom"},
     {"archive", "delivery"},
     {"network"},

@@ -205,7 +205,7 @@ def blocks(language: str) -> list[str]:
 
 
 def rule_and_inputs() -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    rule, inputs = map(json.loads, blocks("json"))
+    rule, _, inputs = map(json.loads, blocks("json"))
     return rule, inputs
 
 
@@ -217,6 +217,8 @@ def test_the_rule_is_completely_known_to_the_sdk() -> None:
     """All fields of the rule are in the SDK's models and are sent unchanged."""
     rule, inputs = rule_and_inputs()
     made = modelled(GearRuleInput, rule | {"fixed_inputs": inputs})
+    made.all += json.loads(blocks("json")[1])
+    rule["all"] = list(made.all)
     for name in ("any", "all", "_not"):
         conditions = [modelled(GearRuleCondition, one) for one in getattr(made, name)]
         assert all(GearRuleConditionType(one.type) for one in conditions)

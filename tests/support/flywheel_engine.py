@@ -15,7 +15,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -198,14 +198,21 @@ class FlywheelEngine:
             origin = {"type": "job", "id": job["_id"]}
             for path in result.output:
                 self._site.attach(job["destination"]["id"], path.name, path.read_bytes(), origin)
-            flywheel_metadata.apply(
-                self._site, job["destination"], result.metadata, is_success=is_success
-            )
+            self._apply(job["destination"], result.metadata, is_success=is_success)
             names = [path.name for path in result.output]
             state = "complete" if is_success else "failed"
             self._site.queue.end(job["_id"], state, saved=names)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+
+    def _apply(self, place: Record, metadata: Mapping[str, Any], *, is_success: bool) -> None:
+        """Apply metadata; the changed files may trigger rules."""
+        with self._site.lock:
+            files = self._site.containers[place["id"]]["files"]
+            before = [dict(file) for file in files]
+            flywheel_metadata.apply(self._site, place, metadata, is_success=is_success)
+            for old, new in zip(before, files, strict=True):
+                self._site.rules.file_changed(place["id"], new, old)
 
     def _laid_out(self, job: Record, folder: Path) -> GearFolder:
         gear = GearFolder(

@@ -35,26 +35,34 @@ class GearRules:
         self.rules[made["_id"]] = made
         return made
 
-    def file_added(self, container_id: str, file: Record) -> None:
-        """Create the jobs that a new file triggers by its project's rules."""
+    def file_changed(self, container_id: str, file: Record, before: Record | None = None) -> None:
+        """Create the jobs that a file triggers by its project's rules.
+
+        A new or replaced file triggers all rules that it fits. Without new content, it triggers no
+        job like that of any rule which its record `before` fitted, whatever their configurations.
+        """
         kind = self._site.types[container_id]
-        for rule in self.rules.values():
-            is_in_project = file["parents"].get("project") == rule["project_id"]
-            if rule.get("disabled") or not is_in_project or not _fits(rule, file, kind):
-                continue
-            gear = self._gear(rule)
-            at = {"type": kind, "id": container_id}
-            fixed = {one["input"]: one for one in rule.get("fixed_inputs") or ()}
-            (trigger,) = [name for name in _required(gear) if name not in fixed]
-            self._site.queue.add(
-                {
-                    "gear_id": rule["gear_id"],
-                    "config": rule.get("config") or {},
-                    "inputs": {trigger: {**at, "name": file["name"]}, **fixed},
-                    "destination": at,
-                    "tags": ["auto", gear["name"]],
-                }
-            )
+        at = {"type": kind, "id": container_id}
+
+        def jobs(record: Record) -> list[tuple[Record, Record]]:
+            """Return the jobs for a record without their configurations, and the rules."""
+            found = []
+            for rule in self.rules.values():
+                is_in_project = record["parents"].get("project") == rule["project_id"]
+                if rule.get("disabled") or not is_in_project or not _fits(rule, record, kind):
+                    continue
+                fixed = {one["input"]: one for one in rule.get("fixed_inputs") or ()}
+                (trigger,) = [name for name in _required(self._gear(rule)) if name not in fixed]
+                inputs = {trigger: {**at, "name": record["name"]}, **fixed}
+                found.append(({"gear_id": rule["gear_id"], "inputs": inputs}, rule))
+            return found
+
+        known = [job for job, _ in jobs(before)] if before else []
+        for job, rule in jobs(file):
+            if job not in known:
+                tags = ["auto", self._gear(rule)["name"]]
+                config = rule.get("config") or {}
+                self._site.queue.add({**job, "config": config, "destination": at, "tags": tags})
 
     def _gear(self, wanted: Mapping[str, Any]) -> Manifest:
         document = self._site.gears.get(str(wanted.get("gear_id")))

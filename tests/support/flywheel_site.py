@@ -262,19 +262,29 @@ class FlywheelSite:
         with self.lock:
             self.contents[record["file_id"]] = content
             self.containers[container_id]["files"].append(record)
-            self.rules.file_added(container_id, record)
+            self.rules.file_changed(container_id, record)
         return str(record["file_id"])
 
     def replace_file(self, file_id: str, content: bytes | Path) -> None:
-        """Replace a file with a newer version, as an upload of the same name does."""
+        """Replace a file with a newer version, as an upload of the same name does.
+
+        Its tags stay (`update_fileinfo` in api/dao/hierarchy.py of scitran/core).
+        """
         length, digest = _size_and_hash(content)
         with self.lock:
-            for container in self.containers.values():
-                for record in container["files"]:
-                    if record["file_id"] == file_id:
-                        newer = {"version": record["version"] + 1, "modified": now()}
-                        record.update(newer, size=length, hash=digest)
             self.contents[file_id] = content
+            container_id, record = self._file(file_id)
+            newer = {"version": record["version"] + 1, "modified": now()}
+            record.update(newer, size=length, hash=digest)
+            self.rules.file_changed(container_id, record)
+
+    def tag_file(self, file_id: str, tag: str) -> None:
+        """Add a tag to a file."""
+        with self.lock:
+            container_id, record = self._file(file_id)
+            before = dict(record)
+            record["tags"] = [*record["tags"], tag]
+            self.rules.file_changed(container_id, record, before)
 
     def file(self, file_id: str) -> Record:
         """Return the record of a file."""
@@ -326,6 +336,16 @@ class FlywheelSite:
         for level, part in zip(LEVELS, path, strict=False):
             above = self._child(level, above, part)
         return {"container_type": level, **self.containers[above]}
+
+    def _file(self, file_id: str) -> tuple[str, Record]:
+        """Return the container and the record of a file."""
+        ((container_id, record),) = (
+            (container_id, record)
+            for container_id, container in self.containers.items()
+            for record in container["files"]
+            if record["file_id"] == file_id
+        )
+        return container_id, record
 
     def _child(self, level: str, parent_id: str, part: str) -> str:
         by_id = re.fullmatch(r"<id:(.+)>", part)

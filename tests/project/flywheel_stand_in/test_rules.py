@@ -11,11 +11,13 @@ from tests.support.flywheel_engine import FlywheelEngine
 from tests.support.flywheel_site import FlywheelSite
 from tests.support.pacs import PythonSCP
 from tests.support.preloaded import REPOSITORY
-from tests.support.sample_files import encoded, made
+from tests.support.sample_files import encoded, made, uid_of
 from tests.support.stand_in_jobs import sdk_client
 
 RULE_MANIFEST = json.loads((REPOSITORY / "manifest-rule.json").read_text())
 DICOM = {"type": "file.type", "value": "dicom"}
+PIPELINE = (REPOSITORY / "docs" / "SCALING.md").read_text().partition("### After other gears")[2]
+CONDITIONS = PIPELINE.split("```json")[1].split("```")[0]
 HELD = {"type": "file.tags", "value": "do-not-send"}
 
 
@@ -86,3 +88,81 @@ def test_a_disabled_rule_does_nothing(
     add_rule(fw, project, rule_gear, disabled=True)
     site.add_file(project, "a.dcm", b"1")
     assert site.jobs == {}
+
+
+def add_raw(site: FlywheelSite, project: str) -> str:
+    """Add a file that other gears will replace; return its id."""
+    session = site.add_session(site.add_subject(project, "S1"), "Visit 1")
+    return site.add_file(site.add_acquisition(session, "CT"), "a.dcm", encoded(made(1)))
+
+
+def run(site: FlywheelSite, folder: Path) -> None:
+    """Run all jobs, which have to succeed."""
+    with FlywheelEngine(site, folder) as engine:
+        engine.wait()
+    for job in site.jobs.values():
+        assert job["state"] == "complete", engine.results[job["_id"]].log
+
+
+def uids(server: PythonSCP) -> list[str]:
+    """Return the UIDs that a server has stored."""
+    return [stored.sop_instance_uid for stored in server.stored]
+
+
+def test_a_replaced_file_is_sent_twice(
+    site: FlywheelSite,
+    project: str,
+    rule_gear: str,
+    python_scp: PythonSCP,
+    tmp_path: Path,
+) -> None:
+    """A rule on the type runs again for each version; the tag of the gear triggers nothing."""
+    to = {"destination": "127.0.0.1", "port": python_scp.port, "called_ae": "PACS"}
+    add_rule(sdk_client(site), project, rule_gear, config=to)
+    file_id = add_raw(site, project)
+    run(site, tmp_path)
+    assert len(site.jobs) == 1
+    site.replace_file(file_id, encoded(made(2)))
+    run(site, tmp_path)
+    assert len(site.jobs) == 2
+    assert len(python_scp.stored) == 2
+
+
+def test_a_rule_on_the_last_gears_tag_sends_only_the_last_version(
+    site: FlywheelSite,
+    project: str,
+    rule_gear: str,
+    python_scp: PythonSCP,
+    tmp_path: Path,
+) -> None:
+    """The conditions in docs/SCALING.md match when the last gear has set its tag."""
+    to = {"destination": "127.0.0.1", "port": python_scp.port, "called_ae": "PACS"}
+    rule = {"name": "Send", "gear_id": rule_gear, "config": to, "all": json.loads(CONDITIONS)}
+    sdk_client(site).add_project_rule(project, rule | {"any": [], "not": []})
+    file_id = add_raw(site, project)
+    site.tag_file(file_id, "dicom-fixer")
+    site.replace_file(file_id, encoded(made(2)))
+    assert site.jobs == {}
+    site.tag_file(file_id, "ready-to-send")
+    site.tag_file(file_id, "another")
+    run(site, tmp_path)
+    assert len(site.jobs) == 1
+    assert uids(python_scp) == [uid_of(2)]
+    # The warning in docs/SCALING.md: a file keeps its tags.
+    site.replace_file(file_id, encoded(made(1)))
+    assert len(site.jobs) == 2
+
+
+def test_two_rules_on_one_tag_send_to_two_servers(
+    site: FlywheelSite, project: str, rule_gear: str
+) -> None:
+    """Both start a job if they match at the same time; a later one is taken for the first."""
+    fw, file_id = sdk_client(site), add_raw(site, project)
+    for tag, host in (("ready", "a"), ("ready", "b"), ("checked", "c")):
+        condition = {"type": "file.tags", "value": tag}
+        add_rule(fw, project, rule_gear, config={"destination": host}, all=[DICOM, condition])
+    site.tag_file(file_id, "ready")
+    hosts = [job["config"]["config"]["destination"] for job in site.jobs.values()]
+    assert hosts == ["a", "b"]
+    site.tag_file(file_id, "checked")
+    assert len(site.jobs) == 2
