@@ -107,7 +107,7 @@ class Marks:
         key, facts = mark_key(*config.server.key), config.server.facts
         names = ("url",) if "url" in facts else ("called_ae", "host", "port")
         result = {
-            "started": self.started.isoformat(timespec="seconds"),
+            "started": self.started.isoformat(timespec="milliseconds"),
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),
             "job": config.job_id,
             "sent": account.sent,

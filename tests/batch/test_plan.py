@@ -31,7 +31,7 @@ def test_plan_is_shown_before_the_confirmation(
     assert lines[:4] == [
         "Gear: dicom-send 5.0.0",
         "Destination: ARCHIVE at pacs.example.org, port 11112",
-        "Options: --report-files files, --verify find",
+        "Options: --verify find, --report-files files",
         "Sessions: 22",
     ]
     url = f"{world.site.url}/#/projects/{world.project}/sessions/{first}"

@@ -22,6 +22,7 @@ ONLY_ON_FLYWHEEL = {
     "file_tags",
     "downloads",
     "file_download_retry_time",
+    "sent_info",
     "sent_tag",
     "project_settings",
 }

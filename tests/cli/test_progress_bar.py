@@ -9,10 +9,12 @@ from rich.console import Console
 from fw_gear_dicom_send.cli.progress_bar import ProgressBar
 from fw_gear_dicom_send.delivery.results import Sent, StoreResult, Transfer
 from fw_gear_dicom_send.delivery.sender import SenderFacts
-from fw_gear_dicom_send.models import Container, FileEntry, FileReport, ImageRecord
+from fw_gear_dicom_send.models import Container, FileEntry, FileReport, ImageRecord, Remark
+from fw_gear_dicom_send.reasons import Kind, Reason
 from tests.support.results import not_sent, sent
 
 ENTRY = FileEntry(Container("folder", "f"), "f", "f", 1_000_000)
+NO_IMAGE = Remark((Reason(Kind.NO_IMAGE),), 0, failure=False)
 GREEN, RED = "\x1b[32m", "\x1b[31m"
 
 
@@ -43,7 +45,7 @@ def shown(*results: StoreResult, step: str = "", files: Sequence[FileReport] = (
         ([sent()], [], GREEN),
         ([sent(), not_sent()], [], RED),
         ([sent()], [FileReport(ENTRY, 2, 1)], RED),
-        ([sent()], [FileReport(ENTRY, 0, 0)], GREEN),
+        ([sent()], [FileReport(ENTRY, 0, 0, (NO_IMAGE,))], GREEN),
     ],
     ids=["sent", "image failed", "file failed", "no image"],
 )

@@ -79,7 +79,7 @@ def test_the_start_is_rounded_down(site: FlywheelSite, session: Container) -> No
     """A file that is added in the same second is newer than the mark."""
     assert marked(site, session) == {}
     mark = site.containers[session.id]["info"][KEY]
-    assert mark["started"] == mark["complete"]["started"] == "2026-01-02T03:04:05+00:00"
+    assert mark["started"] == mark["complete"]["started"] == "2026-01-02T03:04:05.678+00:00"
 
 
 @pytest.mark.parametrize("before", ["text", None, [], {}, {"complete": None}])

@@ -64,7 +64,7 @@ class Site:
     def run(self, files: int) -> list[int]:
         """Download files, as many at a time as allowed; return the numbers of threads over time.
 
-        Downloads beyond those that are `served` wait for a minute.
+        Downloads beyond those that are `served` wait for 20 s.
         """
         at_work: list[tuple[float, int, float]] = []
         threads: list[int] = []
@@ -73,7 +73,7 @@ class Site:
                 self._end(at_work)
             place = min(set(range(32)) - {used for _, used, _ in at_work})
             self.retries += self.is_retried(len(at_work) + 1)
-            seconds = self.seconds(len(at_work) + 1) if place < self.served else 60
+            seconds = self.seconds(len(at_work) + 1) if place < self.served else 20
             begun = self.limit.begin()
             heappush(at_work, (begun + seconds, place, begun))
             threads.append(self.limit.threads)
@@ -185,12 +185,12 @@ def test_refused_files_are_no_proof() -> None:
 
 
 def test_stalled_downloads_keep_no_place() -> None:
-    """Four of eight wait for a minute: four others go on, and the number falls with their end."""
+    """Four of eight wait for 20 s: four others go on, and the number falls with their end."""
     site = Site(distant)
     site.served = 4
     threads = site.run(200)
     assert list(dict.fromkeys(threads)) == [4, 8]
-    assert site.clock.time < 1000 + 61
+    assert site.clock.time < 1000 + 21
     assert site.limit.threads == 4
 
 

@@ -79,7 +79,7 @@ def stored_zip(*members: ArchiveMember) -> bytes:
     with zipfile.ZipFile(data, "w") as archive:
         for one in members:
             archive.writestr(one.name, one.content)
-        archive.writestr("padding.txt", bytes(2_000_000))
+        archive.writestr("padding.txt", b"\n" * 2_000_000)
     return data.getvalue()
 
 
