@@ -105,7 +105,7 @@ class FlywheelSource:
 class FlywheelReports:
     """Report sink that attaches reports to containers of the site.
 
-    The mutable state is `first`, the report that was delivered first. It is the report on files.
+    The mutable state is `first`, the report that was delivered first, such as the one on files.
     """
 
     reports_failed_starts = True
