@@ -55,6 +55,15 @@ def test_site_can_ask_for_a_wait(asked: str, wait: float) -> None:
     assert clock.waits == [wait]
 
 
+def test_a_body_is_read_up_to_a_limit(site: FlywheelSite) -> None:
+    """The rest of a larger one stays unread, but the result shows that there is more."""
+    session = add_session(site)
+    site.add_file(session, "a.toml", b"x" * (8 << 20))
+    api, url = API(connect(site.api_key)), f"/api/sessions/{session}/files/a.toml"
+    assert 100 < len(api.ask("GET", url, limit=100)) <= 200
+    assert len(api.ask("GET", url, limit=8 << 20)) == 8 << 20
+
+
 def test_client_without_retries_sends_one_request(site: FlywheelSite) -> None:
     """A server error is final if no retries are configured."""
     session = add_session(site)
