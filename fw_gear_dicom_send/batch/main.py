@@ -166,6 +166,11 @@ def _stop(api: BatchAPI, arguments: Namespace) -> bool:
     if waiting:
         later.set_stopped(True)
         log.info("%s stopped; follow can start the rest", quantity(waiting, "waiting job"))
+        # Another command may have started some of them until now.
+        later = _later(api, arguments)
+        batch = later.poll()
+        pending = [job for job in batch.newest if job.state == "pending"]
+        chosen = [job for job in batch.newest if job.is_active] if arguments.running else pending
     cancelled = 0
     if pending and batch.state == "running":
         cancelled = api.cancel(batch.id)
@@ -200,6 +205,10 @@ def _retry(api: BatchAPI, arguments: Namespace) -> bool:
     later.retry(failed)
     if arguments.no_follow:
         later.start_next(replace(batch, jobs=tuple(failed)))
+        if later.retries:
+            left = quantity(len(later.retries), "failed job")
+            log.warning("Not retried yet: %s. Run dicom-send-batch retry again", left)
+            return False
     return _follow(api, later, arguments) and not later.failures
 
 
