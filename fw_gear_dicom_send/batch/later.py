@@ -212,4 +212,7 @@ def _read(path: Path) -> Waiting | None:
     except FileNotFoundError:
         return None
     except (OSError, AttributeError, KeyError, TypeError, ValueError, RecursionError):
-        raise UsageError(f"--report-folder: cannot read {path}") from None
+        raise UsageError(
+            f"--report-folder: cannot read {path}; restore it, or delete it and send the other "
+            "sessions with start --not-yet-sent"
+        ) from None

@@ -103,5 +103,5 @@ def test_retry_without_following_names_the_other_jobs(
     retry = ("retry", batch_id, "--yes", "--no-follow")
     assert world.run(*retry, "--jobs-at-once", 1) == 1
     assert states(world) == ["failed"] * 3 + ["pending"]
-    assert "Not retried yet: 2 failed jobs. Run dicom-send-batch retry again" in caplog.messages
+    assert "Not retried yet: 2 failed jobs; run retry again" in caplog.messages
     assert world.run(*retry) == 0
