@@ -166,7 +166,8 @@ def _stop(api: BatchAPI, arguments: Namespace) -> bool:
         log.info("%s stopped; follow can start the rest", quantity(waiting, "waiting job"))
         # Another command may have started some of them until now.
         later = _later(api, arguments)
-        chosen = [job for job in later.poll().newest if job.state in wanted]
+        batch = later.poll()
+        chosen = [job for job in batch.newest if job.state in wanted]
     cancelled = 0
     if batch.state == "running" and any(job.state == "pending" for job in chosen):
         cancelled = api.cancel(batch.id)

@@ -24,7 +24,7 @@ def test_two_followers_start_each_job_once(world: World) -> None:
     batch_id = prepare(world, 12, 1)
     world.site.latency = 0.02
     follow = world.arguments("follow", batch_id, "--jobs-at-once", 4)
-    codes = []
+    codes: list[int] = []
 
     def run() -> None:
         codes.append(command.run("dicom-send-batch", *follow, cwd=world.folder).exit_code)
@@ -79,7 +79,7 @@ def test_stop_waits_for_a_job_that_is_starting(
     batch = later.poll()
     stop = threading.Thread(target=follower(world, batch_id, 5).set_stopped, args=(True,))
     add: Callable[..., str] = BatchAPI.add
-    order = []
+    order: list[bool] = []
 
     def add_slowly(*args: object) -> str:
         if not order:
