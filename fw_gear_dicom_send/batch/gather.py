@@ -3,6 +3,7 @@
 import io
 import json
 import logging
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
@@ -55,7 +56,8 @@ def gather(api: BatchAPI, batch: Batch, path: Path) -> list[JobResult]:
     without a valid report has one more row, whose status is the reason. Raises SiteError if the
     site does not respond, and UsageError if the file cannot be written.
     """
-    part = path.with_name(f"{path.name}.part")
+    # Another command may merge the same reports at the same time.
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
         with part.open("w", encoding="utf-8", newline="") as file:
             write_row(file, [*JOB, *names(FILES)])

@@ -4,9 +4,13 @@ A site has no list of sessions without a job. A file beside the reports has it; 
 of these sessions have a job by now. The file has no credentials and no labels.
 """
 
+import importlib
 import json
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from functools import lru_cache
 from itertools import chain
 from pathlib import Path
 
@@ -57,7 +61,7 @@ class Later:
         self._budget = RetryBudget(silence, success="a started job")
         self._waiting = _read(self.path)
         self._started: dict[str, Job] | None = None
-        self._retries: set[str] = set()
+        self.retries: set[str] = set()
         self._refused: set[Container] = set()
 
     @property
@@ -72,11 +76,12 @@ class Later:
     def set_stopped(self, is_stopped: bool) -> None:
         """Stop or continue the start of jobs, also by another command in the same folder."""
         if self._waiting:
-            self._write(replace(self._waiting, is_stopped=is_stopped))
+            with _locked(self.path.parent):
+                self._write(replace(self._waiting, is_stopped=is_stopped))
 
     def retry(self, jobs: Iterable[Job]) -> None:
         """Retry these failed jobs when there is room for them."""
-        self._retries |= {job.id for job in jobs}
+        self.retries |= {job.id for job in jobs}
 
     def poll(self) -> Batch:
         """Return the batch with all its jobs, also waiting ones."""
@@ -116,23 +121,27 @@ class Later:
     def _is_due(self, job: Job) -> bool:
         if job.state == WAITING:
             return not self.is_stopped and job.container not in self._refused
-        return job.id in self._retries
+        return job.id in self.retries
 
     def _start(self, job: Job) -> None:
-        """Retry a failed job, or start a waiting one unless the site has it.
+        """Retry a failed job, or start a waiting one unless it was stopped or the site has it.
 
-        The response to an earlier request may have been lost.
+        The response to an earlier request may have been lost, or another command started it.
         """
         if job.state != WAITING:
-            self._retries.discard(job.id)
+            self.retries.discard(job.id)
             self._api.retry(job.id)
             return
         session_id = job.container.id
-        jobs = self._api.jobs_on(session_id) or ()
-        found = [other for other in jobs if other.batch_id == self.batch_id]
-        if not found and self._waiting:
-            new_id = self._api.add(self.batch_id, self._waiting.jobs[session_id])
-            found = [replace(job, id=new_id, state="pending", batch_id=self.batch_id)]
+        with _locked(self.path.parent):
+            self._waiting = _read(self.path)
+            if not self._is_due(job):
+                return
+            jobs = self._api.jobs_on(session_id) or ()
+            found = [other for other in jobs if other.batch_id == self.batch_id]
+            if not found and self._waiting:
+                new_id = self._api.add(self.batch_id, self._waiting.jobs[session_id])
+                found = [replace(job, id=new_id, state="pending", batch_id=self.batch_id)]
         self._started = {**(self._started or {}), **{other.id: other for other in found}}
 
     def _started_later(self, batch: Batch) -> Iterable[Job]:
@@ -172,18 +181,38 @@ class Later:
         self._waiting = waiting
 
 
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Let one command at a time start or stop jobs in a folder, if the system has such locks."""
+    with ExitStack() as stack:
+        with suppress(ImportError, OSError):
+            fcntl = importlib.import_module("fcntl")
+            descriptor = os.open(folder, os.O_RDONLY)
+            stack.callback(os.close, descriptor)
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+
+
+@lru_cache(maxsize=1)
+def _parsed(text: str) -> Waiting:
+    content = json.loads(text)
+    common = {name: content[name] for name in ("gear_id", "config", "files", "tags")}
+    size = int(content["batch_size"])
+    jobs = {
+        session: NewJob(**common, session_id=session, project_id=project, batch_size=size)
+        for session, project in content["sessions"].items()
+    }
+    return Waiting(jobs, max(0, int(content["jobs_at_once"])), bool(content["is_stopped"]))
+
+
 def _read(path: Path) -> Waiting | None:
     """Read the file of waiting jobs, if it exists; raise UsageError if it is invalid."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        common = {name: content[name] for name in ("gear_id", "config", "files", "tags")}
-        size = int(content["batch_size"])
-        jobs = {
-            session: NewJob(**common, session_id=session, project_id=project, batch_size=size)
-            for session, project in content["sessions"].items()
-        }
-        return Waiting(jobs, max(0, int(content["jobs_at_once"])), bool(content["is_stopped"]))
+        return _parsed(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
     except (OSError, AttributeError, KeyError, TypeError, ValueError, RecursionError):
-        raise UsageError(f"--report-folder: cannot read {path}") from None
+        raise UsageError(
+            f"--report-folder: cannot read {path}; restore it, or delete it and send the other "
+            "sessions with start --not-yet-sent"
+        ) from None

@@ -27,7 +27,7 @@ from .earlier_runs import EarlierRuns
 from .follow import counts, follow
 from .gather import gather
 from .later import JOBS_AT_ONCE, Later
-from .models import GEARS, WAITING, Batch, Job, JobResult, Plan, Sent, Session
+from .models import ACTIVE, GEARS, WAITING, Batch, Job, JobResult, Plan, Sent, Session
 from .prompts import confirmed, read_key
 
 
@@ -153,10 +153,8 @@ def _stop(api: BatchAPI, arguments: Namespace) -> bool:
     batch = later.poll()
     log.info("%s", counts(batch))
     _is_known(batch)
-    pending, running = (
-        [job for job in batch.newest if job.state == state] for state in ("pending", "running")
-    )
-    chosen = pending + running if arguments.running else pending
+    wanted = ACTIVE if arguments.running else ("pending",)
+    chosen = [job for job in batch.newest if job.state in wanted]
     waiting = sum(job.state == WAITING for job in batch.newest)
     if not chosen and (not waiting or later.is_stopped):
         log.info("No jobs to cancel")
@@ -166,8 +164,12 @@ def _stop(api: BatchAPI, arguments: Namespace) -> bool:
     if waiting:
         later.set_stopped(True)
         log.info("%s stopped; follow can start the rest", quantity(waiting, "waiting job"))
+        # Another command may have started some of them until now.
+        later = _later(api, arguments)
+        batch = later.poll()
+        chosen = [job for job in batch.newest if job.state in wanted]
     cancelled = 0
-    if pending and batch.state == "running":
+    if batch.state == "running" and any(job.state == "pending" for job in chosen):
         cancelled = api.cancel(batch.id)
         active = {job.id for job in later.poll().newest if job.is_active}
         chosen = [job for job in chosen if job.id in active]
@@ -200,6 +202,9 @@ def _retry(api: BatchAPI, arguments: Namespace) -> bool:
     later.retry(failed)
     if arguments.no_follow:
         later.start_next(replace(batch, jobs=tuple(failed)))
+        if left := len(later.retries):
+            log.warning("Not retried yet: %s; run retry again", quantity(left, "failed job"))
+            return False
     return _follow(api, later, arguments) and not later.failures
 
 
@@ -303,7 +308,8 @@ def _is_known(batch: Batch) -> bool:
     """Return whether all sessions of a batch are known; warn if the list of some is missing."""
     if batch.missing:
         log.warning(
-            "Sessions without a job: %s. Their list is not in --report-folder: %s",
+            "Sessions without a job: %s. Their list is not in --report-folder: %s. Use the folder "
+            "of start, or send them with start --not-yet-sent",
             f"{batch.missing:,}",
             waiting_name(batch.id),
         )

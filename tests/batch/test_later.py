@@ -257,7 +257,10 @@ def test_lost_file_is_noticed(world: World, caplog: pytest.LogCaptureFixture) ->
     world.ended(lambda _: GOOD)
     assert world.run("follow", batch_id) == 1
     name = f"dicom-send_batch-{batch_id}_waiting.json"
-    message = f"Sessions without a job: 3. Their list is not in --report-folder: {name}"
+    message = (
+        f"Sessions without a job: 3. Their list is not in --report-folder: {name}. Use the folder "
+        "of start, or send them with start --not-yet-sent"
+    )
     assert message in caplog.messages
     caplog.clear()
     assert world.run("stop", batch_id) == 0
@@ -274,7 +277,9 @@ def test_damaged_file_is_a_usage_error(
     batch_id = prepare(world, 2, 1)
     waiting_file(world, batch_id).write_text(content)
     assert world.run("follow", batch_id) == 2
-    assert caplog.messages[-1] == (f"--report-folder: cannot read {waiting_file(world, batch_id)}")
+    problem = f"--report-folder: cannot read {waiting_file(world, batch_id)}; restore it, or "
+    advice = "delete it and send the other sessions with start --not-yet-sent"
+    assert caplog.messages[-1] == problem + advice
 
 
 def test_file_has_no_labels_and_no_key(world: World) -> None:
