@@ -108,7 +108,7 @@ class Marks:
         names = ("url",) if "url" in facts else ("called_ae", "host", "port")
         result = {
             "started": self.started.isoformat(timespec="milliseconds"),
-            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+            "finished": datetime.now(UTC).isoformat(timespec="milliseconds"),
             "job": config.job_id,
             "sent": account.sent,
             "selection": config.selection,
