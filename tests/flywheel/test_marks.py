@@ -103,6 +103,13 @@ def test_the_last_success_stays_after_several_failures(
         assert site.containers[session.id]["info"][KEY]["complete"] == success
 
 
+def test_a_success_replaces_the_last_one(site: FlywheelSite, session: Container) -> None:
+    """The mark names the job of the newest success."""
+    for job in ("first", "second"):
+        marked(site, session, job_id=job)
+    assert site.containers[session.id]["info"][KEY]["complete"]["job"] == "second"
+
+
 @pytest.mark.parametrize("qc", ["text", [1], 7])
 def test_odd_qc_results_stay(
     site: FlywheelSite, session: Container, file: InputFile, qc: object
