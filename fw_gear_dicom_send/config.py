@@ -14,7 +14,7 @@ from .errors import ConfigError
 from .models import Container, InputFile, NameChoice
 from .name_patterns import NamePatterns
 from .network.types import ClientCertificate, PeerAE, TLSConfig, UserIdentity
-from .option_types import Option, Place, check_all
+from .option_types import Group, Option, Place, check_all
 from .option_values import FILE
 from .options import OPTIONS, Options
 from .project_settings import merged, server_name_in
@@ -39,7 +39,6 @@ _VERIFY_DIMSE = {"find": "C-FIND", "commit": "storage commitment"}
 _VERIFY_WEB = {"find": "QIDO-RS", "content": "WADO-RS"}
 """Service for each value of the option `verify`."""
 _WEB_ONLY = ("authorization", "on_conflict", "images_per_request")
-_CHOOSES_FILES = ("file_types", "include", "exclude", "modality", "file_tags")
 _FILES = tuple(option.name for option in OPTIONS if option.type is FILE)
 _FORMER = ("report", "instance_report", "html_report", "summary_report")
 """Options of earlier versions that `report_files` replaces."""
@@ -156,11 +155,12 @@ class GearConfig(SendConfig):
 
         A run on an input file chooses nothing.
         """
-        chosen = {row.name: (row, value) for row, value in self.in_effect() if not self.input_file}
+        if self.input_file:
+            return {}
         return {
-            name: row.type.show(value)
-            for name, (row, value) in chosen.items()
-            if name in _CHOOSES_FILES and value != row.check(row.default)
+            row.name: row.type.show(value)
+            for row, value in self.in_effect()
+            if row.group is Group.FILES and value != row.check(row.default)
         }
 
 

@@ -7,6 +7,7 @@ All requests go to the REST API of the site
 import logging
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property, partial
+from http import HTTPStatus
 from io import SEEK_END
 from itertools import accumulate
 from pathlib import Path
@@ -38,7 +39,6 @@ MAX_REPORT_BYTES = 256 << 20
 """Maximum total size, in bytes, of these reports."""
 NO_TICKET = (400, 404, 405, 409, 422, 501)
 """HTTP status of sites that do not support upload tickets."""
-CONFLICT = 409
 NO_PATCH = (404, 405)
 """HTTP status of sites that change custom information by POST only, such as those of 2019."""
 _TYPES = {"dicom": ("dicom",), "dicom and archive": ("dicom", "archive")}
@@ -218,7 +218,7 @@ class Site:
         try:
             self._api.ask("POST", f"{container_url(container)}/tags", json={"value": tag})
         except SiteError as error:
-            if error.status != CONFLICT:  # It has the tag already.
+            if error.status != HTTPStatus.CONFLICT:  # It has the tag already.
                 raise
 
     def _files_below(self, node: _Node, path: str) -> Iterator[_File]:

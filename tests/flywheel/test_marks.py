@@ -125,7 +125,7 @@ def test_odd_qc_results_stay(
 def test_an_earlier_qc_result_of_the_gear_is_replaced(
     site: FlywheelSite, session: Container, file: InputFile, qc: object
 ) -> None:
-    """A new job starts its QC results anew, as with the toolkit."""
+    """The results of an earlier job are removed, as by the toolkit."""
     site.containers[session.id]["files"][0]["info"] = {"qc": qc}
     assert marked(site, session, file=file, sent=1) == {}
     result = {
