@@ -193,7 +193,7 @@ def test_a_server_commits(runs: SessionRuns) -> None:
             for item in request.ReferencedSOPSequence
         ]
     assert ended.result.exit_code == 0, ended.result.log
-    assert sorted(named) == sorted(map(uid_of, range(6)))
+    assert sorted(named) == sorted(map(uid_of, range(6))), ended.result.log
 
 
 @pytest.mark.parametrize("associations", [1, 4])

@@ -28,7 +28,7 @@ class ArchiveSCP(PythonSCP):
 
     `find_status` and `action_status` are the statuses of the responses to queries and to commitment
     requests. `matching` selects how UIDs are matched. If `reports` is true, an N-EVENT-REPORT
-    follows on the same association; it omits the images in `unnamed`.
+    follows the response on the same association; it omits the images in `unnamed`.
     """
 
     def __init__(
@@ -42,7 +42,11 @@ class ArchiveSCP(PythonSCP):
         unnamed: Collection[str] = (),
         **options: Any,
     ) -> None:
-        handlers = [(evt.EVT_C_FIND, self._on_find), (evt.EVT_N_ACTION, self._on_action)]
+        handlers = [
+            (evt.EVT_C_FIND, self._on_find),
+            (evt.EVT_N_ACTION, self._on_action),
+            (evt.EVT_PDU_SENT, self._on_sent),
+        ]
         super().__init__(handlers=handlers, **options)
         self.queries: list[Dataset] = []
         self.commitments: list[Dataset] = []
@@ -53,6 +57,7 @@ class ArchiveSCP(PythonSCP):
         self._reports = reports
         self._unnamed = unnamed
         self._reporting: list[Thread] = []
+        self._due: dict[object, Thread] = {}
 
     def __enter__(self) -> Self:
         """Add the query and commitment services."""
@@ -85,9 +90,14 @@ class ArchiveSCP(PythonSCP):
         self.commitments.append(event.action_information)
         if self._reports and self._action_status == SUCCESS:
             asked = event.assoc, event.action_information
-            self._reporting.append(Thread(target=self._report, args=asked))
-            self._reporting[-1].start()
+            self._due[event.assoc] = Thread(target=self._report, args=asked)
         return self._action_status, None
+
+    def _on_sent(self, event: evt.Event) -> None:
+        """Start a report after the response: pynetdicom would mix the PDUs of both."""
+        if thread := self._due.pop(event.assoc, None):
+            thread.start()
+            self._reporting.append(thread)
 
     @staticmethod
     def committed(named: Sequence[Dataset], failed: Sequence[Dataset]) -> Sequence[Dataset]:
