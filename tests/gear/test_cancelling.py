@@ -14,7 +14,7 @@ from tests.support import wording
 from tests.support.fault_scp import FaultSCP, Peer
 from tests.support.fault_scripts import never_respond
 from tests.support.flywheel_http import Stall
-from tests.support.footprint import bytes_on_disk, children
+from tests.support.footprint import bytes_on_disk, children, is_bound_to_parent
 from tests.support.gear import MAX_START_SECONDS, GearFolder, GearResult
 from tests.support.gear_runs import (
     CT,
@@ -214,6 +214,7 @@ def test_a_job_is_cancelled_while_decoders_hang(tmp_path: Path, session: Session
         running = gear.start()
         assert wait_for(lambda: len(scp.stored) == 2, MAX_START_SECONDS)
         decoders = children(running.pid)
+        assert wait_for(lambda: all(map(is_bound_to_parent, decoders)))
         for decoder in decoders:
             os.kill(decoder, signal.SIGSTOP)
         answering.set()

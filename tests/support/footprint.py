@@ -66,6 +66,11 @@ def children(pid: int) -> frozenset[int]:
     return frozenset(found)
 
 
+def is_bound_to_parent(pid: int) -> bool:
+    """Return whether a decoder has taken its rights away, which it does after it is bound."""
+    return "NoNewPrivs:\t1\n" in Path(f"/proc/{pid}/status").read_text()
+
+
 def is_gone(pid: int) -> bool:
     """Return whether a process has ended."""
     try:
