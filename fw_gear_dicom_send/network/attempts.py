@@ -88,6 +88,7 @@ class StoreAttempts:
             if self.is_unverified:
                 self._pool.give_up(exc.reason)
                 return Closed(exc.reason)
+            self._pool.note_unserved(exc.reason)
             return exc.reason
         return None
 

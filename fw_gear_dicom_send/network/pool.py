@@ -193,6 +193,18 @@ class AssociationPool:
             self._state.closed_reason = self._state.closed_reason or reason
             self._changed.notify_all()
 
+    def note_unserved(self, reason: Reason) -> None:
+        """Record that the peer accepted one more association, but ended or ignored it.
+
+        As after a rejection, the pool is limited to those that are open. An older one is then
+        replaced, not kept beside a newer one.
+        """
+        state = self._state
+        with self._changed:
+            number = len(state.lent) + sum(assoc.is_usable for assoc in state.idle)
+            if 0 < number < state.limit.number:
+                state.limit.lower(number, reason.text, self._clock.now())
+
     def wait(self, seconds: float) -> None:
         """Wait, but stop as soon as the pool gives up the peer."""
         with self._changed:

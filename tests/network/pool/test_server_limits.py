@@ -1,6 +1,7 @@
 """A server that accepts fewer associations than configured receives all images."""
 
 import threading
+from collections.abc import Callable
 
 import pytest
 
@@ -128,6 +129,32 @@ def test_a_limit_under_retry_is_logged_at_the_end(
             f"{wording.REJECTED}: {wording.LIMIT_REACHED}"
         )
     ]
+
+
+@pytest.mark.parametrize("end", [Peer.abort, Peer.close])
+def test_a_server_that_ends_further_associations(end: Callable[[Peer], None]) -> None:
+    """A server that accepts them all the same serves the others; no image waits for it in vain."""
+    serving, is_ended = threading.Lock(), threading.Event()
+
+    def script(peer: Peer) -> None:
+        is_served = serving.acquire(blocking=False)
+        peer.accept()
+        if not is_served:
+            end(peer)
+            is_ended.set()
+            return
+        try:
+            while True:
+                image = peer.read_image()
+                is_ended.wait(PATIENCE)
+                peer.answer(image)
+        finally:
+            serving.release()
+
+    with FaultSCP(script) as server:
+        scu = scu_of(server, 2, retry_time=PATIENCE)
+        assert results_of(start(scu, ct(*range(20)), threads=2)) == [SENT] * 20
+        scu.close()
 
 
 def test_a_server_that_delays_further_associations(caplog: pytest.LogCaptureFixture) -> None:
