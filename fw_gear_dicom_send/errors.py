@@ -21,6 +21,9 @@ from .retry import is_temporary_status
 from .server_url import without_users
 from .text import printable
 
+_MAX_SHOWN = 300
+"""Maximum number of characters of a value that an error shows."""
+
 
 class ExitCode(IntEnum):
     """Exit code of a command. After a signal it is 128 plus the signal's number."""
@@ -57,7 +60,10 @@ class ConfigError(DicomSendError):
         self.option = option
         self.given = given
         self.allowed = allowed
-        super().__init__(f"{option}: {given!r} was given; allowed: {allowed}")
+        shown = repr(given)
+        if len(shown) > _MAX_SHOWN:
+            shown = f"{shown[:_MAX_SHOWN]}..."
+        super().__init__(f"{option}: {shown} was given; allowed: {allowed}")
 
 
 class UsageError(DicomSendError):

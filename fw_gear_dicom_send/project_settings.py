@@ -63,10 +63,12 @@ def server_options(content: bytes, name: str, place: str) -> dict[str, Any]:
     table, place = tables[name], f"{place}: [{name}]"
     if not isinstance(table, dict):
         raise ConfigError(place, type(table).__name__, "a table")
-    for key in table:
+    for key, value in table.items():
         if key not in _ROWS:
             allowed = f"no secret, no path, only the keys {', '.join(sorted(_ROWS))}"
             raise ConfigError(place, key, allowed)
+        if isinstance(value, dict | list):  # it may have a secret
+            raise ConfigError(f"{place} {key}", type(value).__name__, _ROWS[key].type.allowed)
     for key, row in _ROWS.items():
         if key == "host" or key in table:
             replace(row, name=f"{place} {key}").check(table.get(key))

@@ -121,6 +121,8 @@ def test_secrets_paths_and_unknown_keys_are_refused(key: str) -> None:
         ("send_retry_time = inf", "send_retry_time"),
         ("called_ae = 2020-01-01", "called_ae"),
         ("port.a = 1", "port"),
+        ('host.password = "hush"', "host"),
+        ('called_ae = ["hush"]', "called_ae"),
     ],
 )
 def test_an_invalid_value_is_named_with_its_key(line: str, key: str) -> None:
@@ -129,6 +131,13 @@ def test_an_invalid_value_is_named_with_its_key(line: str, key: str) -> None:
     error = refused("\n".join(lines).encode())
     assert error.option == f"{PLACE}: [archive] {key}"
     assert "hush" not in str(error)
+
+
+def test_a_long_value_is_cut_off() -> None:
+    """An error is one line that people can read."""
+    error = refused(ARCHIVE + b'calling_ae = "%s"\n' % (b"A" * 60_000))
+    assert len(str(error)) < 600
+    assert len(str(error.given)) == 60_000
 
 
 def test_a_table_needs_a_host() -> None:

@@ -11,6 +11,7 @@ from ..flywheel.site import left_out_for
 from ..mark_key import mark_key
 from ..option_types import Group, Place
 from ..options import OPTIONS
+from ..project_settings import server_name_in
 from ..server_url import ServerURL, is_url
 from .models import GEARS, SERVER_OPTIONS, Gear, Job
 from .records import END, changed, time_of
@@ -40,13 +41,15 @@ class EarlierRuns:
     def add_jobs(self, jobs: Iterable[Job]) -> None:
         """Add the complete and active jobs for the server, without dry runs and runs on a file.
 
-        A pending job will select all files that exist when it starts.
+        A pending job will select all files that exist when it starts. Of a job whose project may
+        have named the server, only the mark has the address.
         """
         for job in jobs:
             if (
                 job.gear_name in GEARS
                 and (job.is_active or job.state == "complete")
                 and not (job.is_dry_run or job.has_file)
+                and not (job.config.get("project_settings") and server_name_in(job.config))
                 and self._server_of(job.config) == self._server
             ):
                 selected = END if job.state == "pending" else job.started
@@ -87,4 +90,4 @@ class EarlierRuns:
         host, port, title = (str(self._gear.value(name, config)).strip() for name in SERVER_OPTIONS)
         if is_url(host):
             return (str(ServerURL.of(host) or host),)
-        return host.lower(), port, title
+        return host.strip("[]").lower(), port, title

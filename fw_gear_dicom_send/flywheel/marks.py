@@ -6,7 +6,7 @@ writes what the site refuses to the gear: it replaces all tags, and all custom i
 
 import hashlib
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
@@ -64,34 +64,37 @@ class Marks:
             return
         try:
             if chosen:
-                self._mark_file(chosen, job_info)
+                place = chosen.parent, chosen.name
+                self._change(
+                    lambda record: self._summary(record) | self._qc_result(record, job_info),
+                    self._tag,
+                    *place,
+                )
                 return
-            record = self.site.record(container)
-            self._change(record, self._summary(record), self._tag, container)
+            self._change(self._summary, self._tag, container)
             if report and self.config.sent_info:
                 self._add_qc_result(report, job_info)
         except (SiteError, OSError) as error:
             log.warning("Cannot mark all that was sent: %s", error)
 
-    def _mark_file(self, file: InputFile, job_info: Mapping[str, Any]) -> None:
-        record = self.site.record(file.parent, file.name)
-        if _is_same(file, record):
-            info = {**self._summary(record), **self._qc_result(record, job_info)}
-            self._change(record, info, self._tag, file.parent, file.name)
-        else:
-            log.warning(
-                "The file %s was replaced during the run. Its new version was not sent, and is not "
-                "marked",
-                file.name,
-            )
-
     def _add_qc_result(self, report: AttachedReport, job_info: Mapping[str, Any]) -> None:
         place = report.container, report.name
         if report.is_there:
-            record = self.site.record(*place)
-            self._change(record, self._qc_result(record, job_info), "", *place)
+            self._change(lambda record: self._qc_result(record, job_info), "", *place)
         else:
             self._leave_to_engine({"info": self._qc_result(Record(), job_info)}, *place)
+
+    def _record(self, container: Container, *file: str) -> Record | None:
+        """Return the current record; None for an input file that was replaced."""
+        record, chosen = self.site.record(container, *file), self.config.input_file
+        if not chosen or _is_same(chosen, record):
+            return record
+        log.warning(
+            "The file %s was replaced during the run. Its new version was not sent, and is not "
+            "marked",
+            chosen.name,
+        )
+        return None
 
     @property
     def _tag(self) -> str:
@@ -142,23 +145,33 @@ class Marks:
         return {"qc": {**others, QC_NAME: {"job_info": job_info, "images_sent": result}}}
 
     def _change(
-        self, record: Record, info: Mapping[str, Any], tag: str, container: Container, *file: str
+        self,
+        keys: Callable[[Record], Mapping[str, Any]],
+        tag: str,
+        container: Container,
+        *file: str,
     ) -> None:
-        """Set keys of the custom information and add a tag, through the engine if need be."""
-        changes: dict[str, Any] = {}
-        if info:
-            changes["info"] = {**record.info, **info}
-        if tag and tag not in record.tags:
-            changes["tags"] = sorted({*record.tags, tag})
+        """Set the `keys` of the custom information and add a tag, through the engine if need be."""
+        record = self._record(container, *file)
+        if not record:
+            return
+        info, is_tagged = keys(record), not tag or tag in record.tags
         try:
             if info:
                 self.site.set_info(info, container, *file)
-                del changes["info"]
-            if "tags" in changes and (record.file_id or not file):
+                info = {}
+            if not is_tagged and (record.file_id or not file):
                 self.site.add_tag(tag, container, record.file_id)
-                del changes["tags"]
+                is_tagged = True
         except SiteError as error:
             log.info("%s. The engine sets tag and summary after the run", error)
+            # The tries may have taken minutes, and the engine replaces what others wrote.
+            record = self._record(container, *file)
+        changes: dict[str, Any] = {}
+        if record and info:
+            changes["info"] = {**record.info, **keys(record)}
+        if record and not is_tagged and tag not in record.tags:
+            changes["tags"] = sorted({*record.tags, tag})
         if changes:
             self._leave_to_engine(changes, container, *file)
 

@@ -195,6 +195,16 @@ def test_newest_job_counts(world: World) -> None:
     assert selected(world) == []
 
 
+def test_an_address_in_brackets_is_the_same_server(world: World) -> None:
+    """Marks and jobs have it with and without them."""
+    session = sent(world, "--destination", "[::1]")
+    assert selected(world, "--destination", "::1") == []
+    world.site.jobs.clear()
+    add_mark = {mark_key("::1", "104", "ARCHIVE"): mark()}
+    world.site.containers[session] |= {"tags": ["dicom-send"], "info": add_mark}
+    assert selected(world, "--destination", "[::1]") == []
+
+
 def test_job_on_a_file_of_the_session_does_not_count(world: World) -> None:
     """It has sent only this file."""
     session = sent(world)
@@ -202,6 +212,17 @@ def test_job_on_a_file_of_the_session_does_not_count(world: World) -> None:
     place = {"type": "session", "id": session}
     job["config"]["inputs"] = {"file": {"base": "file", "hierarchy": place}}
     assert selected(world) == ["Sent"]
+
+
+@pytest.mark.parametrize(("name", "again"), [("pacs", ["Sent"]), ("pacs.example.org", [])])
+def test_job_whose_project_may_have_named_the_server_does_not_count(
+    world: World, name: str, again: list[str]
+) -> None:
+    """Its configuration has the name, and its mark the address."""
+    sent(world, "--destination", name)
+    (job,) = world.site.jobs.values()
+    job["config"]["config"]["project_settings"] = True
+    assert selected(world, "--destination", name) == again
 
 
 @pytest.mark.parametrize("value", [7, [1], {"a": 1}])

@@ -1,6 +1,6 @@
 """Marks and the metadata that a site may return."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,9 @@ import pytest
 
 from fw_gear_dicom_send.account import Account
 from fw_gear_dicom_send.config import GearConfig
+from fw_gear_dicom_send.errors import SiteError
 from fw_gear_dicom_send.flywheel.marks import AttachedReport, Marks
+from fw_gear_dicom_send.flywheel.site import Site
 from fw_gear_dicom_send.mark_key import mark_key
 from fw_gear_dicom_send.models import Container, FileEntry, FileReport, InputFile
 from fw_gear_dicom_send.values import replace
@@ -190,6 +192,42 @@ def test_the_engine_writes_the_tag_that_the_site_refuses(
     left = marked(site, session, sent_tag=tag)
     assert left == {"session": {"tags": ["other", tag]}}
     assert KEY in site.containers[session.id]["info"]
+
+
+def refuse_after(monkeypatch: pytest.MonkeyPatch, meanwhile: Callable[[], object]) -> None:
+    """Let the site refuse to set information after something else has happened."""
+
+    def refuse(*_: object) -> None:
+        meanwhile()
+        raise SiteError("PATCH: 503")
+
+    monkeypatch.setattr(Site, "set_info", refuse)
+
+
+def test_the_engine_keeps_what_others_write_during_the_tries(
+    site: FlywheelSite, session: Container, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The site may refuse for minutes, and the engine replaces all tags and information."""
+    record = site.containers[session.id]
+    refuse_after(monkeypatch, lambda: record.update(info={"header": 1}, tags=["imported"]))
+    left = marked(site, session)["session"]
+    assert left["info"].keys() == {"header", KEY}
+    assert left["tags"] == ["dicom-send", "imported"]
+
+
+def test_a_file_that_is_replaced_during_the_tries_is_not_marked(
+    site: FlywheelSite,
+    session: Container,
+    file: InputFile,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The engine gets nothing either."""
+    file_id = site.containers[session.id]["files"][0]["file_id"]
+    refuse_after(monkeypatch, lambda: site.replace_file(file_id, b"new"))
+    assert marked(site, session, file=file) == {}
+    assert info_of(site, session) == {}
+    assert caplog.text.count("was replaced") == 1
 
 
 def test_a_missing_report_is_left_to_the_engine(site: FlywheelSite, session: Container) -> None:
