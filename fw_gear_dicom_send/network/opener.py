@@ -122,13 +122,15 @@ class Opener:
         """Return whether to retry a failed opening.
 
         With other associations open, it is retried a few times: the peer may still count the
-        association that was replaced. Without any, a single opening continues to retry.
+        association that was replaced. Of several further ones, a single opening is retried.
+        Without any association, a single opening continues to retry.
         """
         state = self.state
         with state.changed:
             opening.tries += 1
             if state.idle or state.lent:
-                if opening.is_extra:
+                is_further = state.is_refused and not (opening.replaced or opening.refusal)
+                if opening.is_extra or is_further:
                     return False
                 opening.refusal = str(failure)
                 tries = _MAX_TRIES_TO_REPLACE if opening.replaced else _MAX_TRIES
@@ -156,7 +158,7 @@ class Opener:
             state.down_since = None
             state.recovered_at = self._now()
             state.limit.reset()
-        elif opening.is_extra:
+        elif opening.is_extra or (opening.refusal and state.limit.refusal):
             state.limit.raise_to(state.number)
 
     def _note_failure(self, opening: Opening, failure: AssociationError) -> None:

@@ -105,6 +105,11 @@ class PoolState:
         """Number of associations, including those that are being opened."""
         return len(self.idle) + len(self.lent) + len(self.openings)
 
+    @property
+    def is_refused(self) -> bool:
+        """Whether an association that the peer refused is retried."""
+        return any(opening.refusal for opening in self.openings)
+
     def serve(
         self, new: StorageAssociation | None = None, *, may_split: bool = False
     ) -> list[Opening]:
@@ -185,9 +190,14 @@ class PoolState:
             self.limit.log_once(number, refusal)
 
     def _limit(self, *, may_request: bool) -> int:
-        """Return the maximum number of associations, one as long as none can be opened."""
+        """Return the maximum number of associations, without more while the peer refuses one.
+
+        It is one as long as none can be opened.
+        """
         if self.down_since is not None:
             return 1
+        if self.is_refused:
+            return self.number
         is_free = may_request and not self.openings
         return self.limit.number + (is_free and self.limit.may_request(self.clock.now()))
 

@@ -12,6 +12,7 @@ from tests.support.instances import made_instance
 from tests.support.pacs import CStore, PythonSCP, StoreSCP
 from tests.support.pool import (
     MR,
+    are_waiting,
     ct,
     limit_warning,
     results_of,
@@ -129,6 +130,40 @@ def test_a_limit_under_retry_is_logged_at_the_end(
             f"{wording.REJECTED}: {wording.LIMIT_REACHED}"
         )
     ]
+
+
+@pytest.mark.parametrize("threads", [2, 5])
+def test_a_single_refused_association_is_retried(threads: int) -> None:
+    """Others are not requested meanwhile. As soon as the server accepts it, they follow."""
+    clock, proceed, is_free = HeldClock(), threading.Event(), threading.Event()
+
+    def script(peer: Peer) -> None:
+        if peer.number > 1 and not is_free.is_set():
+            assert wait_for(lambda: peer.server.connections == threads)
+            peer.reject(*AT_LIMIT)
+            return
+        peer.accept()
+        while True:
+            image = peer.read_image()
+            proceed.wait(PATIENCE)
+            peer.answer(image)
+
+    with FaultSCP(script) as server:
+        scu = scu_of(server, 8, policy=RetryPolicy(clock=clock))
+        sending = start(scu, ct(*range(10)), threads=1)
+        assert wait_for(lambda: "1 lent" in repr(scu))
+        sending += start(scu, ct(*range(10, 20)), threads=threads - 1)
+        assert wait_for(lambda: f"1 lent, 1 opening, {threads - 1} waiting" in repr(scu))
+        assert clock.is_slept.wait(PATIENCE)
+        sending += start(scu, ct(*range(20, 30)), threads=8 - threads)
+        assert wait_for(are_waiting(scu, 7))
+        assert server.connections == threads
+        is_free.set()
+        clock.is_over.set()
+        assert wait_for(lambda: scu.facts().connections == 8)
+        proceed.set()
+        assert results_of(sending) == [SENT] * 30
+        scu.close()
 
 
 @pytest.mark.parametrize("end", [Peer.abort, Peer.close])
