@@ -10,6 +10,7 @@ from ..errors import ConfigError
 from ..flywheel.site import left_out_for
 from ..mark_key import mark_key
 from ..option_types import Group, Place
+from ..option_values import HOST
 from ..options import OPTIONS
 from ..project_settings import server_name_in
 from ..server_url import ServerURL, is_url
@@ -90,4 +91,4 @@ class EarlierRuns:
         host, port, title = (str(self._gear.value(name, config)).strip() for name in SERVER_OPTIONS)
         if is_url(host):
             return (str(ServerURL.of(host) or host),)
-        return host.strip("[]").lower(), port, title
+        return HOST.convert(host).lower(), port, title

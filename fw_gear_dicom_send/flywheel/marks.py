@@ -64,11 +64,11 @@ class Marks:
             return
         try:
             if chosen:
-                place = chosen.parent, chosen.name
                 self._change(
                     lambda record: self._summary(record) | self._qc_result(record, job_info),
                     self._tag,
-                    *place,
+                    chosen.parent,
+                    chosen.name,
                 )
                 return
             self._change(self._summary, self._tag, container)

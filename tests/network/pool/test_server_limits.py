@@ -86,6 +86,14 @@ def test_a_server_that_refuses_further_connections(caplog: pytest.LogCaptureFixt
     assert len(caplog.records) == 1
 
 
+def serve_after(peer: Peer, proceed: threading.Event) -> None:
+    """Answer each image, but none before an event."""
+    while True:
+        image = peer.read_image()
+        proceed.wait(PATIENCE)
+        peer.answer(image)
+
+
 class HeldClock(MonotonicClock):
     """Clock on which every sleep lasts until the end of the test."""
 
@@ -110,10 +118,7 @@ def test_a_limit_under_retry_is_logged_at_the_end(
             peer.reject(*AT_LIMIT)
             return
         peer.accept()
-        while True:
-            image = peer.read_image()
-            proceed.wait(PATIENCE)
-            peer.answer(image)
+        serve_after(peer, proceed)
 
     with FaultSCP(script) as server:
         scu = scu_of(server, 2, policy=RetryPolicy(clock=clock))
@@ -143,10 +148,7 @@ def test_a_single_refused_association_is_retried(threads: int) -> None:
             peer.reject(*AT_LIMIT)
             return
         peer.accept()
-        while True:
-            image = peer.read_image()
-            proceed.wait(PATIENCE)
-            peer.answer(image)
+        serve_after(peer, proceed)
 
     with FaultSCP(script) as server:
         scu = scu_of(server, 8, policy=RetryPolicy(clock=clock))
@@ -168,7 +170,7 @@ def test_a_single_refused_association_is_retried(threads: int) -> None:
 
 @pytest.mark.parametrize("end", [Peer.abort, Peer.close])
 def test_a_server_that_ends_further_associations(end: Callable[[Peer], None]) -> None:
-    """A server that accepts them all the same serves the others; no image waits for it in vain."""
+    """The gear sends all images over the association that the server keeps."""
     serving, is_ended = threading.Lock(), threading.Event()
 
     def script(peer: Peer) -> None:
@@ -179,10 +181,7 @@ def test_a_server_that_ends_further_associations(end: Callable[[Peer], None]) ->
             is_ended.set()
             return
         try:
-            while True:
-                image = peer.read_image()
-                is_ended.wait(PATIENCE)
-                peer.answer(image)
+            serve_after(peer, is_ended)
         finally:
             serving.release()
 
