@@ -10,13 +10,14 @@ from .contexts import Context
 class Waiter(NamedTuple):
     """The needs of a thread that waits for an association in which a context was proposed.
 
-    The association must be opened later than `opened_after`, on the clock of the pool. With
+    The association must be alive after `alive_after`, on the clock of the pool: opened later, or
+    with a later answer. With
     `alone`, no other SOP class may be proposed in it. With a `study`, only images of that study go
     over it.
     """
 
     wanted: Context
-    opened_after: float = -inf
+    alive_after: float = -inf
     alone: bool = False
     study: str = ""
 
@@ -29,8 +30,8 @@ class Idle(Protocol):
         """The proposed contexts."""
 
     @property
-    def opened_at(self) -> float:
-        """Time on the clock of the pool."""
+    def alive_at(self) -> float:
+        """Time of the latest answer or, before any, of the start, on the clock of the pool."""
 
     @property
     def study(self) -> str:
@@ -136,9 +137,9 @@ def _replaceable(
 
 def _fits(association: Idle, waiter: Waiter) -> bool:
     """Return whether an association meets the needs of a waiter."""
-    wanted, opened_after, alone, study = waiter
+    wanted, alive_after, alone, study = waiter
     return (
-        association.opened_at > opened_after
+        association.alive_at > alive_after
         and association.study == study
         and wanted in association.proposed
         and not (

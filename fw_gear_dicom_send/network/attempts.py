@@ -1,8 +1,8 @@
 """Single tries to send an image by C-STORE (PS3.4 annex B), converted if necessary."""
 
 import logging
-from collections.abc import Callable
-from contextlib import AbstractContextManager, closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from time import perf_counter
 
 from ..delivery.results import NotSent, Planned, Transfer
@@ -59,11 +59,11 @@ class StoreAttempts:
         self._without_space: set[str] = set()
         self.is_unverified = False
 
-    def attempt(self, instance: SOPInstance, history: History, opened_after: float) -> Try:
-        """Try to send an image once, on an association that was opened after a time."""
+    def attempt(self, instance: SOPInstance, history: History, alive_after: float) -> Try:
+        """Try to send an image once, on an association that is alive after a time."""
         begun_at = self._clock.now()
         try:
-            with self._association(instance, opened_after) as assoc:
+            with self._association(instance, alive_after) as assoc:
                 begun_at = self._clock.now()
                 return self._store(assoc, instance, history, self._conversion)
         except NoAssociationError as exc:
@@ -72,13 +72,13 @@ class StoreAttempts:
             may_be_stored = isinstance(exc, LostAnswerError)
             return Lost(exc.reason, may_be_stored, self._clock.now() - begun_at)
 
-    def probe(self, instance: SOPInstance, opened_after: float) -> Reason | Closed | None:
+    def probe(self, instance: SOPInstance, alive_after: float) -> Reason | Closed | None:
         """Send a C-ECHO on an association for an image; return the reason if it fails.
 
         A server that is unverified is then given up, as by the check.
         """
         try:
-            with self._association(instance, opened_after) as assoc:
+            with self._association(instance, alive_after) as assoc:
                 if ECHO in assoc.accepted:
                     assoc.send_c_echo(ECHO)
                 self.is_unverified = False
@@ -88,15 +88,22 @@ class StoreAttempts:
             if self.is_unverified:
                 self._pool.give_up(exc.reason)
                 return Closed(exc.reason)
-            self._pool.note_unserved(exc.reason)
             return exc.reason
         return None
 
+    @contextmanager
     def _association(
-        self, instance: SOPInstance, opened_after: float
-    ) -> AbstractContextManager[StorageAssociation]:
+        self, instance: SOPInstance, alive_after: float
+    ) -> Iterator[StorageAssociation]:
         wanted = candidate_contexts(_context_of(instance), self._conversion)[0]
-        return self._pool.association(wanted, opened_after, study=instance.study_instance_uid)
+        study = instance.study_instance_uid
+        with self._pool.association(wanted, alive_after, study=study) as assoc:
+            try:
+                yield assoc
+            except AssociationError as exc:
+                if not assoc.has_answered:
+                    self._pool.note_unserved(exc.reason)
+                raise
 
     def _store(
         self,

@@ -67,7 +67,7 @@ class AssociationPool:
     def association(
         self,
         wanted: Context,
-        opened_after: float = -inf,
+        alive_after: float = -inf,
         *,
         alone: bool = False,
         study: str = "",
@@ -75,14 +75,14 @@ class AssociationPool:
         """Lend an association in which `wanted` was proposed.
 
         With `alone`, no other SOP class was proposed. For an image of any `study`, a thread in
-        `for_study` gets the association of its own study. The association was opened later than
-        `opened_after`, on the clock of the policy: after a loss, older associations may be lost
-        too. If the block raises an exception, the association is aborted. Raises
+        `for_study` gets the association of its own study. The association was opened, or
+        answered, later than `alive_after` on the clock of the policy: after a loss, others may be
+        lost too. If the block raises an exception, the association is aborted. Raises
         NoAssociationError if no association is open and none can be opened.
         """
         state = self._state
         own = getattr(self._thread, "study", "") if study else ""
-        waiting = Waiting(Waiter(wanted, opened_after, alone, own))
+        waiting = Waiting(Waiter(wanted, alive_after, alone, own))
         self._take(waiting)
         assoc = waiting.assoc
         if study and state.is_by_study:
@@ -194,15 +194,15 @@ class AssociationPool:
             self._changed.notify_all()
 
     def note_unserved(self, reason: Reason) -> None:
-        """Record that the peer accepted one more association, but ended or ignored it.
+        """Record that the peer accepted one more association, but never answered on it.
 
-        As after a rejection, the pool is limited to those that are open. An older one is then
-        replaced, not kept beside a newer one.
+        As after a rejection, the pool is limited to those on which it answers.
         """
         state = self._state
         with self._changed:
-            number = len(state.lent) + sum(assoc.is_usable for assoc in state.idle)
-            if 0 < number < state.limit.number:
+            alive = (*state.lent, *(assoc for assoc in state.idle if assoc.is_usable))
+            number = sum(assoc.has_answered for assoc in alive)
+            if 0 < number < state.limit.number and not state.is_over:
                 state.limit.lower(number, reason.text, self._clock.now())
 
     def wait(self, seconds: float) -> None:

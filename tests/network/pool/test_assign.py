@@ -19,7 +19,7 @@ class Idle(NamedTuple):
     """An unused association."""
 
     proposed: Sequence[Context]
-    opened_at: float
+    alive_at: float
     is_alive: bool = True
     study: str = ""
 

@@ -1,20 +1,25 @@
 """A server that accepts fewer associations than configured receives all images."""
 
+import contextlib
 import threading
 from collections.abc import Callable
 
 import pytest
 
+from fw_gear_dicom_send.network.contexts import ECHO
+from fw_gear_dicom_send.reasons import Kind, Reason
 from fw_gear_dicom_send.retry import MonotonicClock, RetryPolicy
 from tests.support import wording
-from tests.support.fault_scp import FaultSCP, Peer
+from tests.support.fault_scp import A_RELEASE_RP, FaultSCP, Peer, PeerLeftError, serve
 from tests.support.instances import made_instance
 from tests.support.pacs import CStore, PythonSCP, StoreSCP
 from tests.support.pool import (
+    CONTEXT,
     MR,
     are_waiting,
     ct,
     limit_warning,
+    pool_of,
     results_of,
     scu_of,
     send_in_threads,
@@ -180,15 +185,66 @@ def test_a_server_that_ends_further_associations(end: Callable[[Peer], None]) ->
             end(peer)
             is_ended.set()
             return
-        try:
+        peer.answers_release = False
+        with contextlib.suppress(PeerLeftError):
             serve_after(peer, is_ended)
-        finally:
-            serving.release()
+        serving.release()
+        peer.send_pdu(A_RELEASE_RP, bytes(4))
 
     with FaultSCP(script) as server:
         scu = scu_of(server, 2, retry_time=PATIENCE)
         assert results_of(start(scu, ct(*range(20)), threads=2)) == [SENT] * 20
         scu.close()
+
+
+def test_a_lost_image_is_resent_where_the_server_answers() -> None:
+    """An association that has answered since is not replaced: no other would be accepted."""
+    is_ended = threading.Event()
+
+    def end(peer: Peer) -> None:
+        peer.accept()
+        peer.read_image()
+        peer.server.stop_listening()
+        is_ended.set()
+        peer.abort()
+
+    def script(peer: Peer) -> None:
+        peer.accept()
+        serve_after(peer, is_ended)
+
+    with FaultSCP(script, end) as server:
+        scu = scu_of(server, 2)
+        assert results_of(start(scu, ct(*range(20)), threads=2)) == [SENT] * 20
+        scu.close()
+        assert server.connections == 2
+
+
+def test_a_server_that_ends_all_associations_is_not_limited() -> None:
+    """None of them had an answer, so no number of them is known to work."""
+    together = threading.Barrier(2, timeout=PATIENCE)
+
+    def end(peer: Peer) -> None:
+        peer.accept()
+        peer.read_image()
+        together.wait()
+        peer.abort()
+
+    with FaultSCP(end, end, serve) as server:
+        scu = scu_of(server, 2)
+        assert results_of(start(scu, ct(*range(20)), threads=2)) == [SENT] * 20
+        assert not scu.facts().is_refused
+        scu.close()
+
+
+def test_the_end_of_a_run_is_no_limit() -> None:
+    """The run may abort an association without an answer before one that had an answer."""
+    with FaultSCP() as server:
+        pool = pool_of(server, 2)
+        with pool.association(CONTEXT) as assoc:
+            assoc.send_c_echo(ECHO)
+            pool.abort()
+            pool.note_unserved(Reason(Kind.CONNECTION_LOST))
+            assert not pool.is_limited
 
 
 def test_a_server_that_delays_further_associations(caplog: pytest.LogCaptureFixture) -> None:
