@@ -5,12 +5,15 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from itertools import islice
 from multiprocessing.pool import ThreadPool
 from typing import TypeVar
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from ..exit_codes import deferred_signals
 
 REQUESTS_AT_ONCE = 8
 LOG_INTERVAL = 30
@@ -34,10 +37,11 @@ def in_order(action: Callable[[A], B], items: Sequence[A], title: str = "") -> I
     rest, logged = iter(items), time.monotonic()
     if not items:
         return
-    with (
-        ThreadPool(min(REQUESTS_AT_ONCE, len(items))) as pool,
-        Progress(*columns, console=console, transient=True, disable=not is_shown) as bar,
-    ):
+    with ExitStack() as stack:
+        with deferred_signals():
+            pool = stack.enter_context(ThreadPool(min(REQUESTS_AT_ONCE, len(items))))
+            bar = Progress(*columns, console=console, transient=True, disable=not is_shown)
+            stack.enter_context(bar)
         task = bar.add_task("", total=len(items))
         window = deque(pool.apply_async(action, (item,)) for item in islice(rest, REQUESTS_AT_ONCE))
         for done in range(len(items)):

@@ -1,21 +1,24 @@
 """Fixtures shared by the batch tests."""
 
 import logging
-import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.support.batch_world import World
 from tests.support.flywheel_site import FlywheelSite
+from tests.support.signals import own_signals
+
+__all__ = ["own_signals"]
 
 
 @pytest.fixture
-def world(site: FlywheelSite, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Iterator[World]:
-    """Project without sessions, and a user; the signal handlers are restored afterwards."""
+def world(
+    site: FlywheelSite,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    own_signals: None,  # noqa: ARG001
+) -> World:
+    """Project without sessions, and a user."""
     caplog.set_level(logging.INFO)
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    yield World(site, tmp_path)
-    for number, handler in handlers.items():
-        signal.signal(number, handler)
+    return World(site, tmp_path)

@@ -1,11 +1,13 @@
 """Requests about many sessions are sent eight at a time, with their results in order."""
 
+import signal
 import threading
 from collections.abc import Sequence
 
 import pytest
 
 from fw_gear_dicom_send.batch.parallel import REQUESTS_AT_ONCE, in_order
+from fw_gear_dicom_send.exit_codes import exit_code
 from tests.support import command
 from tests.support.batch_world import GOOD, World
 from tests.support.flywheel_http import Meet, Stall, Status
@@ -100,3 +102,25 @@ def test_first_error_is_raised(items: Sequence[int]) -> None:
             results.extend(in_order(action, items))
     else:
         assert list(in_order(action, items)) == list(items)
+
+
+THREADS = 2 + 3  # one for each item, and those of the pool itself
+
+
+@pytest.mark.parametrize("number", range(THREADS))
+@pytest.mark.usefixtures("own_signals")
+def test_a_signal_does_not_interrupt_the_start_of_threads(
+    monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """It ends the command after all starts, not with an unexpected error."""
+    start, begun = threading.Thread.start, list[threading.Thread]()
+
+    def signalled(thread: threading.Thread) -> None:
+        if len(begun) == number:
+            signal.raise_signal(signal.SIGINT)
+        begun.append(thread)
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", signalled)
+    assert exit_code(lambda: len(list(in_order(str, (1, 2))))) == 128 + signal.SIGINT
+    assert len(begun) == THREADS

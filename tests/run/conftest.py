@@ -1,23 +1,7 @@
 """Fixtures of runs, and a check after each test of a run."""
 
-import logging
-import signal
-from collections.abc import Iterator
-
-import pytest
-
-from fw_gear_dicom_send.exit_codes import SIGNALS
 from tests.support.leftovers import nothing_is_left
 from tests.support.querying import pools_end
+from tests.support.signals import own_signals
 
-__all__ = ["nothing_is_left", "pools_end"]
-
-
-@pytest.fixture
-def own_signals() -> Iterator[None]:
-    """Restore the handlers of signals and the log records after the test."""
-    handlers, records = [signal.getsignal(one) for one in SIGNALS], logging.getLogRecordFactory()
-    yield
-    for number, handler in zip(SIGNALS, handlers, strict=True):
-        signal.signal(number, handler)
-    logging.setLogRecordFactory(records)
+__all__ = ["nothing_is_left", "own_signals", "pools_end"]
