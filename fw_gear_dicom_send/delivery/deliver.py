@@ -207,12 +207,12 @@ class Delivery:
         return is_useful and is_quick and loss.reason.kind is not Kind.NO_ANSWER
 
     def _attempt(
-        self, instance: SOPInstance, history: History, alive_after: float
+        self, instance: SOPInstance, history: History, opened_after: float
     ) -> tuple[Try, int]:
         """Try to send an image until the server is not busy; return the number of all tries."""
         tries = history.tries
         while True:
-            result = self._attempts.attempt(instance, replace(history, tries=tries), alive_after)
+            result = self._attempts.attempt(instance, replace(history, tries=tries), opened_after)
             if isinstance(result, Closed):
                 return result, tries
             tries += 1
@@ -250,7 +250,7 @@ class Delivery:
                 self._connections.wait(wait)
 
     def _await_server(self, instance: SOPInstance, lost_at: float) -> bool:
-        """Wait for a sign of life on a connection that is alive after the loss.
+        """Wait for a sign of life on a connection that was opened after the loss.
 
         Returns whether the server was at fault: it accepted no connection, or did not answer.
         """

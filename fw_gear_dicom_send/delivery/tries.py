@@ -89,10 +89,10 @@ class Connections(Protocol):
 
 
 class Attempts(Protocol):
-    """Single requests over connections that were opened, or gave an answer, after a time."""
+    """Single requests over these connections, each opened after a given time."""
 
-    def attempt(self, instance: SOPInstance, history: History, alive_after: float) -> Try:
+    def attempt(self, instance: SOPInstance, history: History, opened_after: float) -> Try:
         """Try to send an image once."""
 
-    def probe(self, instance: SOPInstance, alive_after: float) -> Reason | Closed | None:
+    def probe(self, instance: SOPInstance, opened_after: float) -> Reason | Closed | None:
         """Ask the server for a sign of life; return the reason if it gives none."""

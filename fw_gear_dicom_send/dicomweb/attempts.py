@@ -63,12 +63,12 @@ class StowAttempts:
         self._is_dry = is_dry
         self._refused: set[Context] = set()
 
-    def attempt(self, instance: SOPInstance, history: History, alive_after: float) -> Try:
+    def attempt(self, instance: SOPInstance, history: History, opened_after: float) -> Try:
         """Try to send an image once, on a connection that was opened after a time."""
         clock = self._service.clock
         begun_at = clock.now()
         try:
-            return self._store(instance, history, alive_after)
+            return self._store(instance, history, opened_after)
         except ClosedError as exc:
             return Closed(exc.reason)
         except LostError as exc:
@@ -78,7 +78,7 @@ class StowAttempts:
         except (TokenError, AssociationError) as exc:
             return Lost(exc.reason, seconds=clock.now() - begun_at)
 
-    def probe(self, instance: SOPInstance, alive_after: float) -> Reason | Closed | None:  # noqa: ARG002
+    def probe(self, instance: SOPInstance, opened_after: float) -> Reason | Closed | None:  # noqa: ARG002
         """Query one study on a new connection; return the reason if the server does not answer."""
         service = self._service
         try:
@@ -87,7 +87,7 @@ class StowAttempts:
                 _PROBE,
                 headers=(("Accept", ACCEPT),),
                 timeout=service.transport.timeouts.find,
-                opened_after=alive_after,
+                opened_after=opened_after,
             ).response
         except ClosedError as exc:
             return Closed(exc.reason)

@@ -10,14 +10,13 @@ from .contexts import Context
 class Waiter(NamedTuple):
     """The needs of a thread that waits for an association in which a context was proposed.
 
-    The association must be alive after `alive_after`, on the clock of the pool: opened later, or
-    with a later answer. With
-    `alone`, no other SOP class may be proposed in it. With a `study`, only images of that study go
-    over it.
+    The association must be opened later than `opened_after`, on the clock of the pool; if no other
+    can be opened, a later answer is enough. With `alone`, no other SOP class may be proposed in it.
+    With a `study`, only images of that study go over it.
     """
 
     wanted: Context
-    alive_after: float = -inf
+    opened_after: float = -inf
     alone: bool = False
     study: str = ""
 
@@ -30,8 +29,12 @@ class Idle(Protocol):
         """The proposed contexts."""
 
     @property
-    def alive_at(self) -> float:
-        """Time of the latest answer or, before any, of the start, on the clock of the pool."""
+    def opened_at(self) -> float:
+        """Time on the clock of the pool."""
+
+    @property
+    def answered_at(self) -> float:
+        """Time of the latest answer on the clock of the pool, -inf if there is none."""
 
     @property
     def study(self) -> str:
@@ -85,15 +88,16 @@ def assign(
     idle = list(range(len(associations)))
     coming = opening
     for number, waiter in enumerate(waiters):
+        has_room = len(idle) + lent + opening < limit
+        is_full = not (has_room or opening)
         for one in idle:
-            if _fits(associations[one], waiter) and is_alive(associations[one]):
+            if _fits(associations[one], waiter, is_full=is_full) and is_alive(associations[one]):
                 decisions.append(Lend(number, one))
                 idle.remove(one)
                 busy |= {waiter.study} - {""}
                 lent += 1
                 break
         else:
-            has_room = len(idle) + lent + opening < limit
             if waiter.study in busy:
                 continue
             if not waiter.study and coming and (lent or not idle):
@@ -135,11 +139,14 @@ def _replaceable(
     return found[0][1] if found else None
 
 
-def _fits(association: Idle, waiter: Waiter) -> bool:
+def _fits(association: Idle, waiter: Waiter, *, is_full: bool) -> bool:
     """Return whether an association meets the needs of a waiter."""
-    wanted, alive_after, alone, study = waiter
+    wanted, opened_after, alone, study = waiter
     return (
-        association.alive_at > alive_after
+        (
+            association.opened_at > opened_after
+            or (is_full and association.answered_at > opened_after)
+        )
         and association.study == study
         and wanted in association.proposed
         and not (

@@ -63,8 +63,7 @@ class StorageAssociation:
         self.proposed = tuple(contexts)
         self.accepted: frozenset[Context] = frozenset()
         self.results: Mapping[Context, int] = {}
-        self.alive_at = -inf
-        self.has_answered = False
+        self.opened_at = self.answered_at = -inf
         self.implementation = self.class_uid = ""
         self.confirms_identity: bool | None = None
         self.max_pdu_length = 0
@@ -79,12 +78,12 @@ class StorageAssociation:
     def open(self) -> None:
         """Connect and negotiate.
 
-        This sets `accepted` to the contexts that the peer accepts, if any, and `alive_at` to the
-        start time on the `clock`, later to that of each answer. Raises AssociationError if the peer
-        permanently rejects the association, and TemporaryError if it rejects it temporarily (PS3.8
-        9.3.4) or if the connection fails.
+        This sets `accepted` to the contexts that the peer accepts, if any, and `opened_at` to the
+        start time on the `clock`. Raises AssociationError if the peer permanently rejects the
+        association, and TemporaryError if it rejects it temporarily (PS3.8 9.3.4) or if the
+        connection fails.
         """
-        self.alive_at = self._clock.now()
+        self.opened_at = self._clock.now()
         with self._using():
             self._transport.connect(self._layer.connection, self._peer)
             self._negotiate()
@@ -330,7 +329,7 @@ class StorageAssociation:
                 or status is None
             ):
                 break
-            self.alive_at, self.has_answered = self._clock.now(), True
+            self.answered_at = self._clock.now()
             if takes_pending or status not in dimse.PENDING:
                 return event
         raise self._unanswered(Reason(Kind.WRONG_ANSWER))

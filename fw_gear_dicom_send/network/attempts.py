@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from math import inf
 from time import perf_counter
 
 from ..delivery.results import NotSent, Planned, Transfer
@@ -59,11 +60,11 @@ class StoreAttempts:
         self._without_space: set[str] = set()
         self.is_unverified = False
 
-    def attempt(self, instance: SOPInstance, history: History, alive_after: float) -> Try:
-        """Try to send an image once, on an association that is alive after a time."""
+    def attempt(self, instance: SOPInstance, history: History, opened_after: float) -> Try:
+        """Try to send an image once, on an association that was opened after a time."""
         begun_at = self._clock.now()
         try:
-            with self._association(instance, alive_after) as assoc:
+            with self._association(instance, opened_after) as assoc:
                 begun_at = self._clock.now()
                 return self._store(assoc, instance, history, self._conversion)
         except NoAssociationError as exc:
@@ -72,13 +73,13 @@ class StoreAttempts:
             may_be_stored = isinstance(exc, LostAnswerError)
             return Lost(exc.reason, may_be_stored, self._clock.now() - begun_at)
 
-    def probe(self, instance: SOPInstance, alive_after: float) -> Reason | Closed | None:
+    def probe(self, instance: SOPInstance, opened_after: float) -> Reason | Closed | None:
         """Send a C-ECHO on an association for an image; return the reason if it fails.
 
         A server that is unverified is then given up, as by the check.
         """
         try:
-            with self._association(instance, alive_after) as assoc:
+            with self._association(instance, opened_after) as assoc:
                 if ECHO in assoc.accepted:
                     assoc.send_c_echo(ECHO)
                 self.is_unverified = False
@@ -93,15 +94,15 @@ class StoreAttempts:
 
     @contextmanager
     def _association(
-        self, instance: SOPInstance, alive_after: float
+        self, instance: SOPInstance, opened_after: float
     ) -> Iterator[StorageAssociation]:
         wanted = candidate_contexts(_context_of(instance), self._conversion)[0]
         study = instance.study_instance_uid
-        with self._pool.association(wanted, alive_after, study=study) as assoc:
+        with self._pool.association(wanted, opened_after, study=study) as assoc:
             try:
                 yield assoc
             except AssociationError as exc:
-                if not assoc.has_answered:
+                if assoc.answered_at == -inf:
                     self._pool.note_unserved(exc.reason)
                 raise
 

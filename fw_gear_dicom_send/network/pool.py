@@ -67,7 +67,7 @@ class AssociationPool:
     def association(
         self,
         wanted: Context,
-        alive_after: float = -inf,
+        opened_after: float = -inf,
         *,
         alone: bool = False,
         study: str = "",
@@ -75,14 +75,15 @@ class AssociationPool:
         """Lend an association in which `wanted` was proposed.
 
         With `alone`, no other SOP class was proposed. For an image of any `study`, a thread in
-        `for_study` gets the association of its own study. The association was opened, or
-        answered, later than `alive_after` on the clock of the policy: after a loss, others may be
-        lost too. If the block raises an exception, the association is aborted. Raises
-        NoAssociationError if no association is open and none can be opened.
+        `for_study` gets the association of its own study. The association was opened later than
+        `opened_after`, on the clock of the policy: after a loss, older associations may be lost
+        too. If the peer allows no more, one with a later answer is lent. If the block raises an
+        exception, the association is aborted. Raises NoAssociationError if no association is open
+        and none can be opened.
         """
         state = self._state
         own = getattr(self._thread, "study", "") if study else ""
-        waiting = Waiting(Waiter(wanted, alive_after, alone, own))
+        waiting = Waiting(Waiter(wanted, opened_after, alone, own))
         self._take(waiting)
         assoc = waiting.assoc
         if study and state.is_by_study:
@@ -201,7 +202,7 @@ class AssociationPool:
         state = self._state
         with self._changed:
             alive = (*state.lent, *(assoc for assoc in state.idle if assoc.is_usable))
-            number = sum(assoc.has_answered for assoc in alive)
+            number = sum(assoc.answered_at > -inf for assoc in alive)
             if 0 < number < state.limit.number and not state.is_over:
                 state.limit.lower(number, reason.text, self._clock.now())
 

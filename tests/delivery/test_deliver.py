@@ -39,16 +39,16 @@ class Tries:
 
     results: Iterator[Try]
     histories: list[History] = field(default_factory=list)
-    alive_after: list[float] = field(default_factory=list)
+    opened_after: list[float] = field(default_factory=list)
     probes: int = 0
 
-    def attempt(self, _: SOPInstance, history: History, alive_after: float) -> Try:
+    def attempt(self, _: SOPInstance, history: History, opened_after: float) -> Try:
         """Return the next result."""
         self.histories.append(history)
-        self.alive_after.append(alive_after)
+        self.opened_after.append(opened_after)
         return next(self.results)
 
-    def probe(self, _: SOPInstance, alive_after: float) -> None:  # noqa: ARG002
+    def probe(self, _: SOPInstance, opened_after: float) -> None:  # noqa: ARG002
         """Give a sign of life."""
         self.probes += 1
 
@@ -145,7 +145,7 @@ def test_an_image_that_was_lost_twice_gets_a_new_connection() -> None:
     for _ in range(2):
         assert isinstance(result, Suspect)
         result = delivery.send(image, result)
-    assert [moment > -inf for moment in tries.alive_after] == [False, False, True]
+    assert [moment > -inf for moment in tries.opened_after] == [False, False, True]
 
 
 def test_a_busy_server_gets_the_image_again() -> None:

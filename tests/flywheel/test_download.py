@@ -377,13 +377,13 @@ def test_cancelling_interrupts_a_download(
     site: FlywheelSite, folder: Path, error: BaseException
 ) -> None:
     """A job that is cancelled during a download ends and leaves no partial file."""
-    entry = add_file(site, Stall(60, after=1000))
+    entry = add_file(site, Stall(60, after=2_500_000))
 
     def cancel(_number: int, _frame: FrameType | None) -> None:
         raise error
 
     def cancel_once_begun() -> None:
-        while not any(folder.iterdir()):
+        while not any(path.stat().st_size for path in folder.iterdir()):
             time.sleep(0.01)
         os.kill(os.getpid(), signal.SIGUSR1)
 

@@ -19,14 +19,16 @@ class Idle(NamedTuple):
     """An unused association."""
 
     proposed: Sequence[Context]
-    alive_at: float
+    opened_at: float
     is_alive: bool = True
     study: str = ""
+    answered_at: float = 0.0
 
 
 decided = partial(partial, assign, is_alive=attrgetter("is_alive"))
 MIXED = Idle([CONTEXT, OTHER], 1.0)
 FREE, OLD, DEAD = Idle([CONTEXT], 1.0), Idle([CONTEXT], 0.0), Idle([CONTEXT], 1.0, False)
+ANSWERS = Idle([CONTEXT], 0.0, answered_at=1.0)
 OPEN = Open(0, None)
 ONE, TWO = Waiter(CONTEXT, study="1"), Waiter(CONTEXT, study="2")
 OF_ONE, DEAD_ONE = Idle([CONTEXT], 1.0, True, "1"), Idle([CONTEXT], 1.0, False, "1")
@@ -110,6 +112,21 @@ OTHER_OF_ONE = Idle([OTHER], 1.0, True, "1")
             decided([Waiter(CONTEXT, 0.0)], [OLD], limit=1),
             [Open(0, 0)],
             id="an association from before a loss is replaced",
+        ),
+        pytest.param(
+            decided([Waiter(CONTEXT, 0.0)], [ANSWERS], limit=1),
+            [Lend(0, 0)],
+            id="an association from before a loss that answers is used if no other is possible",
+        ),
+        pytest.param(
+            decided([Waiter(CONTEXT, 0.0)], [ANSWERS], limit=2, is_parallel=True),
+            [OPEN],
+            id="after a loss, a new association is preferred to one that answers",
+        ),
+        pytest.param(
+            decided([Waiter(CONTEXT, 0.0)], [ANSWERS], opening=1, lent=1, limit=3),
+            [],
+            id="after a loss, a pending association is preferred to one that answers",
         ),
         pytest.param(
             decided([CT, CT], [], limit=1),

@@ -35,7 +35,7 @@ def test_an_unexpected_error_reaches_waiting_threads(monkeypatch: pytest.MonkeyP
     assert [future.exception() for future in sending] == [error] * 8
 
 
-def test_nothing_is_alive_after_an_unexpected_error(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_is_opened_after_an_unexpected_error(monkeypatch: pytest.MonkeyPatch) -> None:
     """An internal error ends the pool, and its threads send no more requests."""
     opened = []
 

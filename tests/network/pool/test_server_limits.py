@@ -199,18 +199,20 @@ def test_a_server_that_ends_further_associations(end: Callable[[Peer], None]) ->
 
 def test_a_lost_image_is_resent_where_the_server_answers() -> None:
     """An association that has answered since is not replaced: no other would be accepted."""
-    is_ended = threading.Event()
 
     def end(peer: Peer) -> None:
         peer.accept()
         peer.read_image()
         peer.server.stop_listening()
-        is_ended.set()
         peer.abort()
 
     def script(peer: Peer) -> None:
         peer.accept()
-        serve_after(peer, is_ended)
+        image = peer.read_image()
+        assert wait_for(lambda: "1 waiting, limited to 1" in repr(scu))
+        peer.answer(image)
+        while True:
+            peer.answer(peer.read_image())
 
     with FaultSCP(script, end) as server:
         scu = scu_of(server, 2)
