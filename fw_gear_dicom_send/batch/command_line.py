@@ -4,7 +4,9 @@ import re
 from argparse import ArgumentTypeError, Namespace
 from collections.abc import Callable
 from datetime import date
+from itertools import takewhile
 from pathlib import Path
+from typing import Any
 
 from ..cli.completion import COMPLETE_FILE, COMPLETE_FOLDER
 from ..cli.help import add_completion, add_version
@@ -66,6 +68,16 @@ class _Parser(Parser):
     """Parser of this command and its subcommands."""
 
     place = Place.BATCH
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Parse the words of a subcommand. An unknown option is named before a missing one."""
+        words = takewhile(lambda word: word != "--", args or ())
+        names = [word.partition("=")[0] for word in words]
+        known = self._option_string_actions
+        unknown = [name for name in names if name.startswith("--") and name not in known]
+        if unknown and not self._subparsers:
+            self.error(self.unknown(unknown))
+        return super().parse_known_args(args, namespace)
 
 
 def parser() -> Parser:

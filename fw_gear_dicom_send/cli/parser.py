@@ -113,7 +113,7 @@ class Parser(ArgumentParser):
         self._check_switches(argv)
         namespace, unknown = self.parse_known_intermixed_args(argv)
         if unknown:
-            self.error(self._unknown(unknown))
+            self.error(self.unknown(unknown))
         given = vars(namespace)
         rows = {row.name: row for row in self.options}
         typed = {name: rows[name].type.read(given[name]) for name in rows if name in given}
@@ -152,18 +152,12 @@ class Parser(ArgumentParser):
                 off = f"write --no{row.flag[1:]}" if row.type is BOOLEAN else "leave it out"
                 self.error(f"{name} takes no value: {f'write {name}' if is_on else off}")
 
-    def _unknown(self, words: Sequence[str]) -> str:
+    def unknown(self, words: Sequence[str]) -> str:
         """Return the error for unknown options, or for words that are too many."""
         name = words[0].partition("=")[0]
         if not name.startswith("-"):
             return f"too many arguments: {' '.join(words)}"
-        known = [
-            name
-            for actions in self.groups.values()
-            for one in actions
-            for name in one.option_strings
-        ]
-        return f"unknown option {name}{similar(name, known)}"
+        return f"unknown option {name}{similar(name, self._option_string_actions)}"
 
 
 def is_on(switch: Option, argv: Sequence[str]) -> bool:

@@ -32,6 +32,9 @@ script = partial(command.run, "dicom-send-batch")
             ["--project", "lab/Study", *TO, "--interval", "0"],
             "--interval: '0' was given; allowed: ",
         ),
+        (["--projct", "lab/Study", *TO], "unknown option --projct (did you mean --project?)"),
+        (["--session", "1", *TO, "--xyzzy=3"], "unknown option --xyzzy; see"),
+        (["--session", "1", *TO, "--", "--projct"], "unrecognized arguments"),
         (["--sessions-file", "/nowhere", *TO], "--sessions-file: cannot read /nowhere"),
     ],
 )
