@@ -11,6 +11,7 @@ from fw_gear_dicom_send.exit_codes import exit_code
 from tests.support import command
 from tests.support.batch_world import GOOD, World
 from tests.support.flywheel_http import Meet, Stall, Status
+from tests.support.signals import signal_at_thread
 from tests.support.waiting import NEVER, PATIENCE
 
 
@@ -113,14 +114,6 @@ def test_a_signal_does_not_interrupt_the_start_of_threads(
     monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
     """It ends the command after all starts, not with an unexpected error."""
-    start, begun = threading.Thread.start, list[threading.Thread]()
-
-    def signalled(thread: threading.Thread) -> None:
-        if len(begun) == number:
-            signal.raise_signal(signal.SIGINT)
-        begun.append(thread)
-        start(thread)
-
-    monkeypatch.setattr(threading.Thread, "start", signalled)
+    begun = signal_at_thread(monkeypatch, number, signal.SIGINT)
     assert exit_code(lambda: len(list(in_order(str, (1, 2))))) == 128 + signal.SIGINT
     assert len(begun) == THREADS

@@ -4,7 +4,7 @@ import signal
 from collections.abc import Collection
 from functools import partial
 from pathlib import Path
-from threading import Event, Thread
+from threading import Event
 
 import pytest
 
@@ -21,6 +21,7 @@ from fw_gear_dicom_send.run.steps import Resources, is_missing, send
 from fw_gear_dicom_send.source import Fetcher
 from tests.support.closing import nothing_left_open
 from tests.support.sample_files import uid_of
+from tests.support.signals import signal_at_thread
 from tests.support.steps import CONFIG, Folder, Sender
 
 PATIENCE = 30
@@ -140,15 +141,7 @@ def test_a_signal_does_not_interrupt_the_start_of_threads(
     files: Folder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
     """It ends the run after all starts, and each sent image is counted."""
-    start, begun = Thread.start, list[Thread]()
-
-    def signalled(thread: Thread) -> None:
-        if len(begun) == number:
-            signal.raise_signal(signal.SIGTERM)
-        begun.append(thread)
-        start(thread)
-
-    monkeypatch.setattr(Thread, "start", signalled)
+    begun = signal_at_thread(monkeypatch, number, signal.SIGTERM)
     sender, counts = Held(), FileCounts(files.entries)
     resources = Resources(CONFIG, files, tmp_path, sender, Observer())
     assert exit_code(lambda: send(resources, counts) or 0) == 128 + signal.SIGTERM
